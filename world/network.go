@@ -1,0 +1,87 @@
+package world
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/allgreen-mail/allgreen/mail"
+)
+
+// sourceKey carries the local address of one dial to the machine's network.
+type sourceKey struct{}
+
+// machine is the network of this machine.
+type machine struct{}
+
+// Machine is the real network: the only code of the house that opens sockets.
+func Machine() Network { return machine{} }
+
+func (machine) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	if ip, ok := ctx.Value(sourceKey{}).(netip.Addr); ok {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, 0))
+	}
+	return d.DialContext(ctx, network, address)
+}
+
+func (machine) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	return lc.Listen(ctx, network, address)
+}
+
+// HTTPClient fetches over this world: names by its resolver, sockets through its
+// map, certificates against its roots. It follows no redirect, keeps no cookie,
+// and reads no proxy from the environment. The caller bounds what it reads.
+func (w *World) HTTPClient(timeout time.Duration) *http.Client {
+	return &http.Client{
+		Timeout: timeout,
+		Transport: &http.Transport{
+			DialContext:            w.dialURL,
+			TLSClientConfig:        &tls.Config{RootCAs: w.Roots, MinVersion: tls.VersionTLS12, Time: w.Now},
+			TLSHandshakeTimeout:    timeout,
+			ResponseHeaderTimeout:  timeout,
+			MaxResponseHeaderBytes: 64 << 10,
+			DisableKeepAlives:      true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// dialURL dials the host of a URL, each of its addresses in turn.
+func (w *World) dialURL(ctx context.Context, _, hostPort string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	ips, err := w.addressesOf(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	for _, ip := range ips {
+		var conn net.Conn
+		if conn, err = w.Dial(ctx, netip.AddrPortFrom(ip, uint16(n))); err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
+}
+
+func (w *World) addressesOf(ctx context.Context, host string) ([]netip.Addr, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip}, nil
+	}
+	d, err := mail.ParseDomain(host)
+	if err != nil {
+		return nil, err
+	}
+	return LookupHost(ctx, w, d)
+}
