@@ -1,0 +1,168 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/allgreen-mail/allgreen/mail"
+)
+
+// blockSize is how much of a message is sent against one deadline.
+const blockSize = 32 << 10
+
+// Data sends a message: DATA, and after 354 the body with its dots doubled (RFC 5321
+// section 4.5.2) and the end of data. Lines must end in CRLF; a missing last one is
+// added. A bare CR or LF (ErrBody) or an error of the reader ends the connection, so
+// that the server discards what it had. The reply is the refusal of DATA, or the
+// answer to the end of data, or what the server said when it hung up in between.
+func (c *Client) Data(ctx context.Context, body io.Reader) (mail.Reply, error) {
+	if c.options.LMTP {
+		return mail.Reply{}, fmt.Errorf("%w: LMTP answers for each recipient, use LMTPData", ErrCommand)
+	}
+	reply, sent, err := c.sendMessage(ctx, body)
+	if !sent {
+		return reply, err
+	}
+	return c.await(ctx, "the end of data", c.options.DataTimeout)
+}
+
+// LMTPData is Data over LMTP: a reply for each accepted recipient, in the order of
+// their RCPT (RFC 2033 section 4.2). A refusal of DATA itself is the only reply then.
+// With an error come the replies that were read before it.
+func (c *Client) LMTPData(ctx context.Context, body io.Reader) ([]mail.Reply, error) {
+	n := c.recipients
+	reply, sent, err := c.sendMessage(ctx, body)
+	if err != nil {
+		return nil, err
+	}
+	if !sent {
+		return []mail.Reply{reply}, nil
+	}
+	var replies []mail.Reply
+	for range n {
+		reply, err := c.await(ctx, "the end of data", c.options.DataTimeout)
+		if err != nil {
+			return replies, err
+		}
+		replies = append(replies, reply)
+	}
+	return replies, nil
+}
+
+// sendMessage ends before the answer to the end of data. When the message was not
+// sent, the reply says why.
+func (c *Client) sendMessage(ctx context.Context, body io.Reader) (reply mail.Reply, sent bool, err error) {
+	reply, err = c.Do(ctx, "DATA")
+	if err == nil && reply.IsPositive() {
+		// 2yz would read as "delivered" to the caller, and nothing was sent.
+		err = c.end(&DialogueError{During: "DATA", Kind: ErrProtocol, Read: printable(reply.String(), 200)})
+	}
+	if err != nil || !reply.IsIntermediate() {
+		return reply, false, err
+	}
+	c.recipients = 0
+	s := &bodySender{client: c}
+	if err := s.send(ctx, body); err != nil {
+		c.transcript.add(FromClient, c.tls != nil, fmt.Sprintf("[%d octets of message, not ended]", s.octets))
+		reply, err := c.lastWord(ctx, "the message", err)
+		c.conn.Close()
+		return reply, false, err
+	}
+	c.transcript.add(FromClient, c.tls != nil, fmt.Sprintf("[%d octets of message]", s.octets))
+	c.transcript.add(FromClient, c.tls != nil, ".")
+	return mail.Reply{}, true, nil
+}
+
+// bodySender writes one message block by block.
+type bodySender struct {
+	client *Client
+	octets int64 // of the message, before stuffing
+	dots   stuffer
+}
+
+func (s *bodySender) send(ctx context.Context, body io.Reader) error {
+	in, out := make([]byte, blockSize), make([]byte, 0, blockSize+blockSize/8)
+	for {
+		n, rerr := body.Read(in)
+		s.octets += int64(n)
+		out, serr := s.dots.stuff(out[:0], in[:n])
+		if serr != nil {
+			return &DialogueError{During: "the message", Kind: ErrBody}
+		}
+		if errors.Is(rerr, io.EOF) {
+			if out, serr = s.dots.finish(out); serr != nil {
+				return &DialogueError{During: "the message", Kind: ErrBody}
+			}
+			return s.write(ctx, out)
+		}
+		if err := s.write(ctx, out); err != nil {
+			return err
+		}
+		if rerr != nil {
+			return fmt.Errorf("reading the message: %w", rerr)
+		}
+	}
+}
+
+func (s *bodySender) write(ctx context.Context, block []byte) error {
+	if len(block) == 0 {
+		return nil
+	}
+	return s.client.within(ctx, "the message", s.client.options.Timeout, func() error { return s.client.write(block) })
+}
+
+// stuffer doubles the dots at the beginnings of lines and insists on CRLF. The zero
+// value stands at the beginning of a message.
+type stuffer struct {
+	midLine bool
+	cr      bool // the last octet was CR
+}
+
+// stuff appends src to dst as it goes over the wire.
+func (s *stuffer) stuff(dst, src []byte) ([]byte, error) {
+	for _, c := range src {
+		if s.cr != (c == '\n') {
+			return dst, ErrBody
+		}
+		if !s.midLine && c == '.' {
+			dst = append(dst, '.')
+		}
+		dst = append(dst, c)
+		s.midLine, s.cr = c != '\n', c == '\r'
+	}
+	return dst, nil
+}
+
+// finish appends the end of data.
+func (s *stuffer) finish(dst []byte) ([]byte, error) {
+	if s.cr {
+		return dst, ErrBody
+	}
+	if s.midLine {
+		dst = append(dst, "\r\n"...)
+	}
+	return append(dst, ".\r\n"...), nil
+}
+
+// Bdat sends one chunk as it is, no dot doubled, no line looked at (RFC 3030). The
+// last may be empty.
+func (c *Client) Bdat(ctx context.Context, chunk []byte, last bool) (mail.Reply, error) {
+	if c.options.LMTP {
+		return mail.Reply{}, fmt.Errorf("%w: LMTP answers for each recipient, use LMTPData", ErrCommand)
+	}
+	cmd := fmt.Sprintf("BDAT %d", len(chunk))
+	if last {
+		cmd += " LAST"
+	}
+	c.transcript.add(FromClient, c.tls != nil, cmd)
+	c.transcript.add(FromClient, c.tls != nil, fmt.Sprintf("[%d octets of message]", len(chunk)))
+	err := c.within(ctx, "BDAT", c.options.Timeout, func() error {
+		return c.write(append([]byte(cmd+"\r\n"), chunk...))
+	})
+	if err != nil {
+		return c.lastWord(ctx, "BDAT", err)
+	}
+	return c.await(ctx, "BDAT", c.options.DataTimeout)
+}
