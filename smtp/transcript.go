@@ -48,7 +48,7 @@ type Transcript struct {
 	dropped int
 }
 
-func newTranscript() *Transcript { return &Transcript{start: time.Now()} }
+func newTranscript() *Transcript { return &Transcript{start: time.Now()} } // elapsed
 
 func (t *Transcript) add(side Side, tls bool, text string) {
 	t.mu.Lock()
@@ -57,7 +57,7 @@ func (t *Transcript) add(side Side, tls bool, text string) {
 		t.dropped++
 		return
 	}
-	t.lines = append(t.lines, Line{time.Since(t.start), side, tls, printable(text, maxTranscriptLine)})
+	t.lines = append(t.lines, Line{time.Since(t.start), side, tls, printable(text, maxTranscriptLine)}) // elapsed
 }
 
 // Lines are the lines kept so far.
