@@ -26,7 +26,8 @@ func (s Security) String() string {
 	return [...]string{"indeterminate", "insecure", "secure"}[s]
 }
 
-// Answer holds the records of the type asked for, at the end of any CNAMEs.
+// Answer holds the records of the type asked for, at the end of any CNAMEs. It is
+// shared by all who ask the same: do not change it.
 type Answer struct {
 	Name     Name   // as asked
 	Type     uint16 // as asked
@@ -65,6 +66,7 @@ type LookupError struct {
 	Security Security       // of a denial: Secure when the absence is proven
 	TTL      time.Duration  // of a denial: how long it may be believed
 	Aliases  []Name         // the CNAME targets followed before the absence
+	Cause    error          // the context's error, when it ended the lookup
 }
 
 // Error says which question failed, how, and by whose word.
@@ -79,6 +81,9 @@ func (e *LookupError) Error() string {
 
 // Unwrap gives the kind, for errors.Is.
 func (e *LookupError) Unwrap() error { return e.Kind }
+
+// Is finds the cause too: errors.Is(err, context.Canceled).
+func (e *LookupError) Is(target error) bool { return e.Cause != nil && errors.Is(e.Cause, target) }
 
 // Evidence is the question and its failure as a line of proof for a finding:
 // "example.com. MX: NXDOMAIN from 192.0.2.53".
@@ -114,7 +119,10 @@ type Query struct {
 	Server    netip.Addr // port 53 of this world
 	Name      Name
 	Type      uint16
-	Recursion bool // RD
-	TCP       bool // straight over TCP
-	Plain     bool // without EDNS
+	Recursion bool   // RD
+	TCP       bool   // straight over TCP
+	UDP       bool   // never over TCP: a truncated answer comes back as it is
+	Plain     bool   // without EDNS
+	DNSSEC    bool   // with signatures: the DO bit
+	Buffer    uint16 // the EDNS buffer announced; zero: 1232
 }

@@ -24,12 +24,79 @@ func NameOf(d mail.Domain) Name { return Name(d.String() + ".") }
 
 // ParseName reads a name in presentation format, relative or fully qualified. It
 // refuses empty labels, labels over 63 and names over 255 octets on the wire.
+// Names that are the same to DNS come out the same: only ASCII letters have a
+// case (RFC 4343), and an octet is escaped in one way only.
 func ParseName(s string) (Name, error) {
-	fqdn := strings.ToLower(dns.Fqdn(s))
+	if isPlainName(s) {
+		return Name(s), nil
+	}
+	fqdn := dns.Fqdn(s)
 	if _, ok := dns.IsDomainName(fqdn); !ok || s == "" {
 		return "", fmt.Errorf("%.80q is no DNS name", s)
 	}
-	return Name(fqdn), nil
+	var wire [maxNameOctets + 1]byte
+	end, err := dns.PackDomainName(fqdn, wire[:], 0, nil, false)
+	if err != nil || end > maxNameOctets {
+		return "", fmt.Errorf("%.80q is no DNS name", s)
+	}
+	return nameOnWire(wire[:end]), nil
+}
+
+// maxNameOctets is the longest name on the wire (RFC 1035 section 2.3.4).
+const maxNameOctets = 255
+
+// isPlainName is the fast path: lower case letters, digits, hyphens, underscores
+// and asterisks, fully qualified, so that its text is its octets.
+func isPlainName(s string) bool {
+	if len(s) < 2 || len(s) >= maxNameOctets {
+		return s == "."
+	}
+	start := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '.':
+			if i == start || i-start > 63 {
+				return false
+			}
+			start = i + 1
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_', c == '*':
+		default:
+			return false
+		}
+	}
+	return start == len(s)
+}
+
+// nameOnWire writes the labels of a packed, uncompressed name.
+func nameOnWire(wire []byte) Name {
+	if wire[0] == 0 {
+		return Root
+	}
+	var b strings.Builder
+	for i := 0; wire[i] != 0; i += 1 + int(wire[i]) {
+		for _, c := range wire[i+1 : i+1+int(wire[i])] {
+			writeEscaped(&b, lowerOctet(c))
+		}
+		b.WriteByte('.')
+	}
+	return Name(b.String())
+}
+
+func lowerOctet(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
+// nameIn is a name as it stands in a message that was unpacked: it is valid, but
+// its case and escapes are the sender's and the message library's.
+func nameIn(s string) Name {
+	n, err := ParseName(s)
+	if err != nil {
+		return Name(s)
+	}
+	return n
 }
 
 // MustParseName is ParseName for names written in the program itself.
@@ -83,11 +150,12 @@ func ReverseLabels(ip netip.Addr) string {
 }
 
 // Under is label.name: world.NameOf(d).Under("_dmarc"). The label may be several.
+// The result is not checked: too long a name is found out when it is asked for.
 func (n Name) Under(labels string) Name {
 	if n == Root {
-		return Name(strings.ToLower(labels) + ".")
+		return nameIn(labels + ".")
 	}
-	return Name(strings.ToLower(labels) + "." + string(n))
+	return nameIn(labels + "." + string(n))
 }
 
 // Parent is the name one label up; the parent of the root is the root.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/allgreen-mail/allgreen/mail"
@@ -24,9 +25,16 @@ func Machine() Network { return machine{} }
 func (machine) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	var d net.Dialer
 	if ip, ok := ctx.Value(sourceKey{}).(netip.Addr); ok {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, 0))
+		d.LocalAddr = localAddress(network, netip.AddrPortFrom(ip, 0))
 	}
 	return d.DialContext(ctx, network, address)
+}
+
+func localAddress(network string, at netip.AddrPort) net.Addr {
+	if strings.HasPrefix(network, "udp") {
+		return net.UDPAddrFromAddrPort(at)
+	}
+	return net.TCPAddrFromAddrPort(at)
 }
 
 func (machine) Listen(ctx context.Context, network, address string) (net.Listener, error) {

@@ -83,7 +83,7 @@ func LookupMX(ctx context.Context, r Resolver, name Name) ([]MX, *Answer, error)
 	var mxs []MX
 	for _, rr := range a.Records {
 		if mx, ok := rr.(*dns.MX); ok {
-			mxs = append(mxs, MX{mx.Preference, Name(strings.ToLower(mx.Mx))})
+			mxs = append(mxs, MX{mx.Preference, nameIn(mx.Mx)})
 		}
 	}
 	slices.SortStableFunc(mxs, func(a, b MX) int {
@@ -102,7 +102,7 @@ func LookupPTR(ctx context.Context, r Resolver, ip netip.Addr) ([]Name, *Answer,
 	var names []Name
 	for _, rr := range a.Records {
 		if ptr, ok := rr.(*dns.PTR); ok {
-			names = append(names, Name(strings.ToLower(ptr.Ptr)))
+			names = append(names, nameIn(ptr.Ptr))
 		}
 	}
 	slices.Sort(names)

@@ -1,0 +1,326 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// patience is how long a resolver has the question for itself before the
+	// next one is asked too. The first answer counts, a late one still does.
+	patience = 1500 * time.Millisecond
+	// rounds is how often each resolver is sent one question: packets get lost.
+	rounds = 3
+	// restTime is how long a silent resolver is asked after all others.
+	restTime = 30 * time.Second
+	// maxUnderWay bounds the questions in the air, and with them the sockets.
+	maxUnderWay = 200
+)
+
+// resolver is one server that resolves for us, with what was learnt about it.
+type resolver struct {
+	at      netip.AddrPort
+	trusted bool // its AD bit is believed
+	noEDNS  atomic.Bool
+	resting atomic.Int64 // silent: asked last until then, in Unix nanoseconds
+}
+
+// reply is what a resolver said to a question.
+type reply struct {
+	*dns.Msg
+	from *resolver
+	// refused is why a trusted resolver would not hand the records out although
+	// it has them: it validates, and they failed (RFC 4035 section 5.5).
+	refused string
+}
+
+// resolvers asks several servers until one answers.
+type resolvers struct {
+	list      []*resolver
+	transport *transport
+	dnssec    bool // ask for signatures, and judge them ourselves
+	underWay  chan struct{}
+	asked     atomic.Uint64 // questions
+}
+
+func newResolvers(o Options, t *transport, dnssec bool) *resolvers {
+	p := &resolvers{transport: t, dnssec: dnssec, underWay: make(chan struct{}, maxUnderWay)}
+	for _, at := range o.Resolvers {
+		at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+		p.list = append(p.list, &resolver{at: at, trusted: slices.Contains(o.Trusted, at)})
+	}
+	return p
+}
+
+// turns is the order of attempts: each resolver once per round, the silent ones
+// last.
+func (p *resolvers) turns() []*resolver {
+	order := slices.Clone(p.list)
+	now := time.Now().UnixNano()
+	slices.SortStableFunc(order, func(a, b *resolver) int {
+		return boolToInt(a.resting.Load() > now) - boolToInt(b.resting.Load() > now)
+	})
+	return slices.Repeat(order, rounds)
+}
+
+func boolToInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// attempt is how one try at one resolver ended.
+type attempt struct {
+	from  *resolver
+	reply *reply
+	err   error
+}
+
+// ask puts a question to the resolvers until one answers it or the context ends.
+func (p *resolvers) ask(ctx context.Context, q question) (*reply, error) {
+	select {
+	case p.underWay <- struct{}{}:
+		defer func() { <-p.underWay }()
+	case <-ctx.Done():
+		return nil, &silence{ctx.Err(), nil}
+	}
+	p.asked.Add(1)
+	c := &contest{resolvers: p, question: q, turns: p.turns(), failed: make(map[*resolver]error)}
+	c.results = make(chan attempt, len(c.turns))
+	var under sync.WaitGroup
+	defer under.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c.start = func(r *resolver) {
+		under.Go(func() {
+			m, err := p.try(ctx, r, q)
+			c.results <- attempt{r, m, err}
+		})
+	}
+	return c.run(ctx)
+}
+
+// contest is one question with its attempts under way.
+type contest struct {
+	resolvers *resolvers
+	question  question
+	turns     []*resolver // still to come
+	results   chan attempt
+	pending   int
+	failed    map[*resolver]error // answered, and of no use: not asked again
+	order     []*resolver         // of failed
+	start     func(*resolver)
+}
+
+func (c *contest) run(ctx context.Context) (*reply, error) {
+	hedge := time.NewTimer(patience)
+	defer hedge.Stop()
+	current := c.next()
+	for c.pending > 0 {
+		select {
+		case got := <-c.results:
+			c.pending--
+			if got.err == nil {
+				got.from.resting.Store(0)
+				return got.reply, nil
+			}
+			if c.fail(ctx, got); got.from != current {
+				continue // its place was taken over when the hedge began
+			}
+		case <-hedge.C:
+			current.rest()
+		case <-ctx.Done():
+			for ; c.pending > 0; c.pending-- {
+				c.fail(ctx, <-c.results)
+			}
+			return nil, c.silence(ctx.Err())
+		}
+		if r := c.next(); r != nil {
+			current = r
+		}
+		hedge.Reset(patience)
+	}
+	return nil, c.silence(ctx.Err())
+}
+
+// next starts the next attempt at a resolver that has not failed.
+func (c *contest) next() *resolver {
+	for len(c.turns) > 0 {
+		r := c.turns[0]
+		c.turns = c.turns[1:]
+		if _, ok := c.failed[r]; !ok {
+			c.pending++
+			c.start(r)
+			return r
+		}
+	}
+	return nil
+}
+
+// fail notes what a resolver did instead of answering. An attempt that the
+// context broke off tells nothing, unless something else than an answer came.
+func (c *contest) fail(ctx context.Context, a attempt) {
+	if a.err == nil || ctx.Err() != nil && !isMisanswer(a.err) {
+		return
+	}
+	if _, ok := c.failed[a.from]; !ok {
+		c.order = append(c.order, a.from)
+	}
+	c.failed[a.from] = a.err
+	var r refusal
+	if !errors.As(a.err, &r) {
+		a.from.rest()
+	}
+}
+
+func (r *resolver) rest() { r.resting.Store(time.Now().Add(restTime).UnixNano()) }
+
+// silence is that no resolver answered: what each of them did instead.
+type silence struct {
+	ended  error // the context's, when time ran out
+	failed []string
+}
+
+func (c *contest) silence(ended error) *silence {
+	s := &silence{ended: ended}
+	for _, r := range c.order {
+		s.failed = append(s.failed, fmt.Sprintf("%s from %s", plainError(c.failed[r]), r.at))
+	}
+	return s
+}
+
+func (s *silence) Error() string { return strings.Join(s.failed, "; ") }
+
+// refusal is an answer that says nothing about the question.
+type refusal struct{ reason string }
+
+func (r refusal) Error() string { return r.reason }
+
+// try puts the question to one resolver, with EDNS unless it cannot read that.
+func (p *resolvers) try(ctx context.Context, r *resolver, q question) (*reply, error) {
+	m, err := p.transport.exchange(ctx, p.message(r, q), r.at)
+	if err == nil && !r.noEDNS.Load() && lacksEDNS(m) {
+		// RFC 6891 section 7: without the OPT record it may understand.
+		r.noEDNS.Store(true)
+		m, err = p.transport.exchange(ctx, p.message(r, q), r.at)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.trusted && m.Rcode == dns.RcodeServerFailure {
+		return p.tryUnchecked(ctx, r, q, m)
+	}
+	return judge(m, r)
+}
+
+// tryUnchecked tells a failed validation from a failed resolution: with CD set a
+// validating resolver hands out what it refused before.
+func (p *resolvers) tryUnchecked(ctx context.Context, r *resolver, q question, failed *dns.Msg) (*reply, error) {
+	unchecked := p.message(r, q)
+	unchecked.CheckingDisabled = true
+	m, err := p.transport.exchange(ctx, unchecked, r.at)
+	if err != nil || isRefusal(m.Rcode) {
+		return judge(failed, r)
+	}
+	got, err := judge(m, r)
+	if err == nil {
+		got.refused = rcodeText(failed)
+		got.AuthenticatedData = false
+	}
+	return got, err
+}
+
+func lacksEDNS(m *dns.Msg) bool {
+	switch m.Rcode {
+	case dns.RcodeFormatError, dns.RcodeNotImplemented, dns.RcodeBadVers:
+		return true
+	}
+	return false
+}
+
+// message is the query for one resolver. CD is set where we judge ourselves, so
+// that a validating resolver does not turn a broken signature into a silence
+// (RFC 6840 section 5.9); a trusted resolver is asked for its own judgement.
+func (p *resolvers) message(r *resolver, q question) *dns.Msg {
+	m := newQuery(q)
+	m.RecursionDesired = true
+	m.CheckingDisabled = p.dnssec && !r.trusted
+	m.AuthenticatedData = r.trusted // RFC 6840 section 5.7: please say AD
+	if !r.noEDNS.Load() {
+		m.SetEdns0(ednsBuffer, p.dnssec || r.trusted)
+	}
+	return m
+}
+
+func newQuery(q question) *dns.Msg {
+	m := new(dns.Msg)
+	m.Id = dns.Id()
+	m.Question = []dns.Question{{Name: string(q.name), Qtype: q.qtype, Qclass: dns.ClassINET}}
+	return m
+}
+
+// judge tells an answer from a message that leaves the question open.
+func judge(m *dns.Msg, r *resolver) (*reply, error) {
+	switch {
+	case isRefusal(m.Rcode):
+		return nil, refusal{rcodeText(m)}
+	case isReferral(m):
+		return nil, refusal{"a referral instead of an answer"}
+	}
+	return &reply{Msg: m, from: r}, nil
+}
+
+// isReferral recognises a server that does not resolve: it sends us on to the
+// name servers of a zone (RFC 2308 section 2.2).
+func isReferral(m *dns.Msg) bool {
+	if m.Rcode != dns.RcodeSuccess || len(m.Answer) > 0 || m.Authoritative {
+		return false
+	}
+	has := func(t uint16) bool {
+		return slices.ContainsFunc(m.Ns, func(rr dns.RR) bool { return rr.Header().Rrtype == t })
+	}
+	return has(dns.TypeNS) && !has(dns.TypeSOA)
+}
+
+// rcodeText names the response code, with the reason that RFC 8914 lets a server
+// add.
+func rcodeText(m *dns.Msg) string {
+	text, ok := dns.RcodeToString[m.Rcode]
+	if !ok {
+		text = fmt.Sprintf("RCODE%d", m.Rcode)
+	}
+	opt := m.IsEdns0()
+	if opt == nil {
+		return text
+	}
+	for _, o := range opt.Option {
+		if ede, ok := o.(*dns.EDNS0_EDE); ok {
+			reason := dns.ExtendedErrorCodeToString[ede.InfoCode]
+			return fmt.Sprintf("%s (%s)", text, strings.TrimSpace(reason+" "+printable(ede.ExtraText)))
+		}
+	}
+	return text
+}
+
+// printable keeps what a server wrote from doing anything to a terminal.
+func printable(s string) string {
+	if len(s) > 200 {
+		s = s[:200]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return -1
+		}
+		return r
+	}, s)
+}
