@@ -53,12 +53,12 @@ func (p *parser) checkCharacters() {
 func (p *parser) split() {
 	at := 0
 	for part := range strings.SplitSeq(p.r.Text, ";") {
-		p.addTag(part, at)
-		at += len(part) + 1
 		if len(p.r.Tags) == maxTags {
 			p.complain(NotATag, Ignored, at, "", "everything behind the first %d tags is passed over", maxTags)
 			return
 		}
+		p.addTag(part, at)
+		at += len(part) + 1
 	}
 }
 

@@ -175,7 +175,7 @@ func TestParseURIs(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"v=DMARC1; p=none", "v=DMARC1;p=reject;rua=mailto:a@b.example!1m,x;;t=y;=;é=1;p=none", "v=DMARC1;" + strings.Repeat("a=b;", 99)} {
+	for _, s := range []string{"v=DMARC1; p=none", "v=DMARC1;p=reject;rua=mailto:a@b.example!1m,x;;t=y;=;é=1;p=none", "v=DMARC1;" + strings.Repeat("a=b;", 99), "v=DMARC1" + strings.Repeat(";A=", 63)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
