@@ -149,3 +149,18 @@ func verdictWords(r *finding.Report) string {
 	}
 	return r.Target + says + counts
 }
+
+// facts is what kind of target it was, when it was judged, and how long it took.
+func facts(r *finding.Report) string {
+	var words []string
+	if r.Kind != "" {
+		words = append(words, wash(r.Kind))
+	}
+	if !r.Started.IsZero() {
+		words = append(words, r.Started.UTC().Format("2006-01-02 15:04 UTC"))
+	}
+	if r.ElapsedMS > 0 {
+		words = append(words, fmt.Sprintf("%.1f s", float64(r.ElapsedMS)/1000))
+	}
+	return strings.Join(words, ", ")
+}

@@ -21,15 +21,15 @@ func zoneLines(r finding.Record, limit int) []string {
 	if !isText(r) || strings.HasPrefix(value, `"`) {
 		return foldFields(head, splitQuoted(value), limit)
 	}
-	if line := head + " " + quote(value); len(value) <= maxString && columns(line) <= limit {
-		return []string{line}
+	room := maxString
+	if len(value) > maxString || columns(head+" "+quote(value)) > limit {
+		room = min(max(limit-8, 20), maxString)
 	}
-	room := min(max(limit-8, 20), maxString)
 	parts := []string{quote(value[:min(len(value), room)])}
 	for i := room; i < len(value); i += room {
 		parts = append(parts, quote(value[i:min(len(value), i+room)]))
 	}
-	return inParentheses(head, parts, limit)
+	return foldFields(head, parts, limit)
 }
 
 func isText(r finding.Record) bool {
@@ -81,7 +81,7 @@ func splitQuoted(s string) []string {
 // that would be too long.
 func foldFields(head string, fields []string, limit int) []string {
 	line := strings.Join(append([]string{head}, fields...), " ")
-	if columns(line) <= limit || len(fields) < 2 {
+	if columns(line) <= limit {
 		return []string{line}
 	}
 	return inParentheses(head, fields, limit)

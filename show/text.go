@@ -71,14 +71,8 @@ func (p *paper) report(r *finding.Report) {
 
 func (p *paper) header(r *finding.Report) {
 	title := p.bold(wash(r.Target))
-	if r.Kind != "" {
-		title += " (" + wash(r.Kind) + ")"
-	}
-	if !r.Started.IsZero() {
-		title += ", " + r.Started.UTC().Format("2006-01-02 15:04 UTC")
-	}
-	if r.ElapsedMS > 0 {
-		title += fmt.Sprintf(", %.1f s", float64(r.ElapsedMS)/1000)
+	if f := facts(r); f != "" {
+		title += ", " + f
 	}
 	p.line(title)
 	if len(r.Addresses) > 0 {
