@@ -151,6 +151,9 @@ func (c *check) read(at place) (*Record, verdict) {
 	case f.Err != nil && !errors.Is(f.Err, world.ErrNotFound):
 		v.result, v.reason = TempError, f.Err.Error()
 	case len(f.Records) == 0:
+		if at.depth > 0 && f.Err != nil {
+			c.out.Voids++ // of an include or redirect, which is a permerror anyway
+		}
 		v.result, v.reason = None, fmt.Sprintf("%s has no SPF record", at.text)
 	case len(f.Records) > 1:
 		v.result, v.reason = PermError, fmt.Sprintf("%s has %d SPF records", at.text, len(f.Records))

@@ -23,6 +23,8 @@ func hint(r *Record, p Problem) string {
 		guess = hintMechanism(t)
 	case BadArgument:
 		guess = hintArgument(t)
+	case BadPrefix:
+		guess = hintPrefix(t)
 	case BadAddress:
 		guess = hintAddress(t)
 	case BadDomain:
@@ -117,6 +119,16 @@ func hintArgument(t *Term) string {
 		return t.sign() + t.Name
 	}
 	return ""
+}
+
+// hintPrefix doubles the slash that parts the two families.
+func hintPrefix(t *Term) string {
+	rest, six := cutBits(t.Text)
+	rest, four := cutBits(rest)
+	if four == "" {
+		return ""
+	}
+	return rest + four + "/" + six
 }
 
 func hintAddress(t *Term) string {

@@ -103,7 +103,7 @@ func (c *check) a(t *Term, there place) answer {
 	case err != nil && !errors.Is(err, world.ErrNotFound):
 		return failed(err)
 	case len(ips) == 0:
-		return c.nothing(there)
+		return c.nothing(there.text, c.addressType())
 	}
 	return answer{match: c.within(t, ips), detail: listOf(ips)}
 }
@@ -116,7 +116,7 @@ func (c *check) mx(t *Term, there place) answer {
 	case err != nil && !errors.Is(err, world.ErrNotFound):
 		return failed(err)
 	case len(mxs) == 0:
-		return c.nothing(there)
+		return c.nothing(there.text, "MX")
 	case len(mxs) > maxNames: // section 4.6.4
 		return permanent(fmt.Sprintf("%s has %d mail exchangers; SPF allows %d", there.text, len(mxs), maxNames))
 	}
@@ -144,17 +144,24 @@ func (c *check) exists(there place) answer {
 	case err != nil && !errors.Is(err, world.ErrNotFound):
 		return failed(err)
 	case len(ips) == 0:
-		return c.nothing(there)
+		return c.nothing(there.text, "A")
 	}
 	return answer{match: true, detail: there.text + " is " + listOf(ips)}
 }
 
 // nothing counts a void lookup.
-func (c *check) nothing(there place) answer {
+func (c *check) nothing(name, rtype string) answer {
 	if why := c.void(); why != "" {
 		return permanent(why)
 	}
-	return answer{detail: there.text + " has nothing of that kind"}
+	return answer{detail: name + " has no " + rtype + " record"}
+}
+
+func (c *check) addressType() string {
+	if c.ip.Is4() {
+		return "A"
+	}
+	return "AAAA"
 }
 
 // addresses asks for the addresses of the client's family (RFC 7208 section 5).

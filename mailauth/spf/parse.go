@@ -193,14 +193,14 @@ func (p *parser) maybeDomain(arg string, at int) {
 // hosts reads the argument of a and mx: a domain, prefix lengths, or both.
 func (p *parser) hosts(arg string, at int) {
 	domain, bits := cutBits(arg)
-	p.dualBits(bits, at+len(domain))
-	switch {
-	case domain == "":
-	case domain[0] == ':':
-		p.domainSpec(domain[1:], at+1)
-	default:
+	if domain != "" && domain[0] != ':' {
 		p.report(BadPrefix, at, "prefix lengths are written /24 for IPv4, //64 for IPv6, /24//64 for both")
+		return
 	}
+	if domain != "" {
+		p.domainSpec(domain[1:], at+1)
+	}
+	p.dualBits(bits, at+len(domain))
 }
 
 // cutBits splits off the longest "/n", "//n" or "/n//n" at the end. A slash may

@@ -50,7 +50,7 @@ func (c *check) ptrMatch(there place) answer {
 		return answer{detail: p.err.Error()} // section 5.5: fails to match, no error
 	}
 	if len(p.names) == 0 {
-		return c.nothing(place{text: c.ip.String()})
+		return c.nothing(c.ip.String(), "PTR")
 	}
 	for _, name := range p.names {
 		if name.IsWithin(there.name) && c.validates(name) {

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"testing"
 
-	_ "blitiri.com.ar/go/spf" // its testdata holds the suites
 	"github.com/goccy/go-yaml"
 
 	"github.com/allgreen-mail/allgreen/mail"
