@@ -1,0 +1,203 @@
+package check
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/allgreen-mail/allgreen/finding"
+	"github.com/allgreen-mail/allgreen/world"
+)
+
+// Audit is one run over any number of targets. What it learns of a host serves
+// all of them, so a host that many domains share is visited once.
+type Audit struct {
+	World   *world.World
+	Options Options
+	Checks  []Check
+	hosts   hosts
+}
+
+// NewAudit makes a run of all checks.
+func NewAudit(w *world.World, o Options) *Audit {
+	return &Audit{World: w, Options: o, Checks: All()}
+}
+
+// Progress is told after each check how many of how many are done.
+type Progress func(done, all int)
+
+// Run audits one target. It always returns a report; what could not be seen in
+// time is Unknown in it.
+func (a *Audit) Run(ctx context.Context, t Target, progress Progress) *finding.Report {
+	began := time.Now() // elapsed
+	ctx, cancel := context.WithTimeout(ctx, a.Options.timeout())
+	defer cancel()
+	s := newSubject(ctx, a, t)
+	findings := a.judge(ctx, s, progress)
+	r := finding.NewReport(t.Text, findings)
+	r.Kind = s.Target.Kind.String()
+	r.Started = a.World.Now().UTC().Truncate(time.Second)
+	r.ElapsedMS = time.Since(began).Milliseconds() // elapsed
+	for _, address := range s.Addresses(ctx) {
+		r.Addresses = append(r.Addresses, finding.Address{IP: address.IP.String(), Source: address.Source})
+	}
+	return r
+}
+
+// RunAll audits many targets side by side and hands each report over as soon as
+// it is there, in the order of the targets.
+func (a *Audit) RunAll(ctx context.Context, targets []Target, each func(*finding.Report)) {
+	width := a.Options.Parallel
+	if width <= 0 {
+		width = defaultParallel
+	}
+	reports := make([]chan *finding.Report, len(targets))
+	for i := range reports {
+		reports[i] = make(chan *finding.Report, 1)
+	}
+	slots := make(chan struct{}, width)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for i, t := range targets {
+			slots <- struct{}{}
+			running.Go(func() {
+				reports[i] <- a.Run(ctx, t, nil)
+				<-slots
+			})
+		}
+	})
+	for _, report := range reports {
+		each(<-report)
+	}
+	running.Wait()
+}
+
+// verdicts are the findings of the checks of one subject as they come in.
+type verdicts struct {
+	done     map[string]chan struct{}
+	findings map[string][]finding.Finding
+	mu       sync.Mutex
+}
+
+// judge runs the wanted checks, and silently those that they need, all at once.
+func (a *Audit) judge(ctx context.Context, s *Subject, progress Progress) []finding.Finding {
+	todo := a.selected(s.Target.Kind)
+	v := &verdicts{done: map[string]chan struct{}{}, findings: map[string][]finding.Finding{}}
+	for _, c := range todo {
+		v.done[c.About().ID] = make(chan struct{})
+	}
+	var running sync.WaitGroup
+	var count int
+	for _, c := range todo {
+		running.Go(func() {
+			found := v.run(ctx, c, s)
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			v.findings[c.About().ID] = found
+			close(v.done[c.About().ID])
+			count++
+			if progress != nil {
+				progress(count, len(todo))
+			}
+		})
+	}
+	running.Wait()
+	var all []finding.Finding
+	for _, c := range todo {
+		if a.Options.wants(c.About()) {
+			all = append(all, v.findings[c.About().ID]...)
+		}
+	}
+	return all
+}
+
+// selected are the checks that fit the kind of target and were asked for, with
+// all that they need.
+func (a *Audit) selected(kind Scope) []Check {
+	byID := map[string]About{}
+	for _, c := range a.Checks {
+		byID[c.About().ID] = c.About()
+	}
+	needed := map[string]bool{}
+	var need func(About)
+	need = func(about About) {
+		if about.Scope&kind == 0 || needed[about.ID] {
+			return
+		}
+		needed[about.ID] = true
+		for _, id := range about.Needs {
+			need(byID[id])
+		}
+	}
+	for _, about := range byID {
+		if a.Options.wants(about) {
+			need(about)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(a.Checks), func(c Check) bool { return !needed[c.About().ID] })
+}
+
+// run waits for what the check needs, runs it, and completes its findings.
+func (v *verdicts) run(ctx context.Context, c Check, s *Subject) []finding.Finding {
+	about := c.About()
+	if missing, ok := v.missing(about.Needs); ok {
+		return []finding.Finding{about.complete(finding.Finding{
+			Code:    "needs",
+			Subject: s.String(),
+			Summary: "not judged: " + missing + " must hold first",
+		})}
+	}
+	found := c.Run(ctx, s)
+	for i := range found {
+		found[i] = about.complete(found[i])
+	}
+	return found
+}
+
+// missing is the first needed check that is not fulfilled: red, unknown, or
+// itself skipped for want of another.
+func (v *verdicts) missing(needs []string) (string, bool) {
+	for _, id := range needs {
+		done, runs := v.done[id]
+		if !runs {
+			continue
+		}
+		<-done
+		v.mu.Lock()
+		found := v.findings[id]
+		v.mu.Unlock()
+		for _, f := range found {
+			if f.Status == finding.Red || f.Status == finding.Unknown || f.Code == "needs" {
+				return id, true
+			}
+		}
+	}
+	return "", false
+}
+
+// complete fills in what the manual page knows better than the judgement.
+func (a About) complete(f finding.Finding) finding.Finding {
+	status, declared := a.status(f.Code)
+	if !declared {
+		panic("check " + a.ID + " says the undeclared code " + f.Code)
+	}
+	f.Check, f.Group, f.Status = a.ID, a.Group(), status
+	bad := status == finding.Red || status == finding.Yellow
+	if f.Why == "" && bad {
+		f.Why = a.Why
+	}
+	if f.Fix == "" && bad {
+		f.Fix = a.Fix
+	}
+	if f.Who == "" && (bad || f.Fix != "") {
+		f.Who = a.Who
+	}
+	if bad && f.Affects == nil {
+		f.Affects = a.Affects
+	}
+	f.Refs = a.Refs
+	f.Summary = strings.TrimSpace(f.Summary)
+	return f
+}

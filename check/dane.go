@@ -1,0 +1,3 @@
+package check
+
+func daneChecks() []Check { return nil }

@@ -1,0 +1,3 @@
+package check
+
+func messageChecks() []Check { return nil }

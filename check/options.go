@@ -1,0 +1,55 @@
+package check
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/allgreen-mail/allgreen/mail"
+)
+
+// Options are what a person may say about an audit. The zero value is a polite
+// audit of a stranger.
+type Options struct {
+	IPs       []netip.Addr  // further sending addresses
+	HELO      string        // the name we say in EHLO; and, for messages, the client's
+	Selectors []string      // DKIM selectors to look at besides the guesses
+	Only      []string      // groups and ids; empty: all
+	Timeout   time.Duration // for one target; zero: 60 s
+	Battery   bool          // every relay and recipient probe, where proof allows
+	Allowed   bool          // the person says that the hosts are theirs
+	Token     string        // whose SHA-256 stands in the proof record of the hosts
+	ClientIP  netip.Addr    // for messages: who handed it over
+	MailFrom  string        // for messages: the reverse-path
+	Parallel  int           // targets at once; zero: 32
+}
+
+const (
+	defaultTimeout  = 60 * time.Second
+	defaultParallel = 32
+)
+
+func (o Options) timeout() time.Duration {
+	if o.Timeout > 0 {
+		return o.Timeout
+	}
+	return defaultTimeout
+}
+
+// helo is the name that we say to servers. An address literal is honest and valid
+// (RFC 5321 section 4.1.4) where no name is known.
+func (o Options) helo() string {
+	if o.HELO != "" {
+		return o.HELO
+	}
+	return "[127.0.0.1]"
+}
+
+// wants reports whether the person asked for this check.
+func (o Options) wants(a About) bool {
+	return len(o.Only) == 0 || slices.Contains(o.Only, a.ID) || slices.Contains(o.Only, a.Group())
+}
+
+// outsider is whom relay probes name as the recipient: at a reserved domain, and
+// nobody's (RFC 2606).
+var outsider = mail.MustParseAddress("relay-probe@example.org")

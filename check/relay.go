@@ -1,0 +1,3 @@
+package check
+
+func relayChecks() []Check { return nil }

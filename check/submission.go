@@ -1,0 +1,3 @@
+package check
+
+func submissionChecks() []Check { return nil }

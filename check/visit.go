@@ -1,0 +1,326 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/smtp"
+)
+
+// Visit is what one polite conversation with port 25 of a host told: everything
+// that most checks of a server need, asked once per run.
+type Visit struct {
+	Host       netip.Addr
+	For        mail.Domain // on whose behalf recipients were asked about; zero for none
+	Unreached  error       // the connection could not be opened
+	Ended      error       // why the conversation broke off before its end, if it did
+	Connecting time.Duration
+	Greeting   time.Duration // from the connection to the banner
+	Elapsed    time.Duration
+	Banner     mail.Reply
+	Hello      mail.Reply // before TLS
+	Extensions smtp.Extensions
+	StartTLS   TLSAnswer
+	NullSender Asked // MAIL FROM:<>
+	Unknown    Asked // RCPT of a mailbox at For that nobody has
+	Relay      Asked // RCPT of an outsider
+	Roles      map[string]Asked
+	Verify     Asked // VRFY of a mailbox that nobody has; only with proof
+	Expand     Asked // EXPN; only with proof
+	Quit       mail.Reply
+	Faults     []smtp.Fault // rules of the protocol that the server broke
+	Transcript []string
+}
+
+// Asked is a question to a server and its answer.
+type Asked struct {
+	Command string
+	Reply   mail.Reply // zero: not asked, or no answer
+	Err     error
+	WhyNot  string // why it was not asked
+}
+
+// IsAnswered reports whether the server said yes or no.
+func (a Asked) IsAnswered() bool { return !a.Reply.IsZero() }
+
+// Evidence is the question and the answer as lines of proof.
+func (a Asked) Evidence() []string {
+	switch {
+	case a.IsAnswered():
+		return []string{"C: " + a.Command, "S: " + a.Reply.String()}
+	case a.Err != nil:
+		return []string{"C: " + a.Command, "* " + a.Err.Error()}
+	}
+	return evidence(a.WhyNot)
+}
+
+// TLSAnswer is what became of STARTTLS.
+type TLSAnswer struct {
+	Offered    bool
+	Reply      mail.Reply
+	Err        error                // the command or the handshake failed
+	State      *tls.ConnectionState // nil without a handshake; not verified
+	Hello      mail.Reply           // EHLO after TLS
+	Extensions smtp.Extensions      // after TLS
+}
+
+// visitKey tells visits apart: a stranger is visited once for all domains.
+type visitKey struct {
+	host netip.Addr
+	on   mail.Domain
+}
+
+// patience with one host: longer than any sender's good will, shorter than ours.
+const commandPatience = 20 * time.Second
+
+// RoleNames are the role addresses asked about (RFC 2142), postmaster alone first.
+var RoleNames = []string{"postmaster", "abuse", "security", "admin", "hostmaster", "webmaster", "noc"}
+
+// Visit is the conversation with port 25 of a host, held once.
+func (s *Subject) Visit(ctx context.Context, host netip.Addr) *Visit {
+	proof := s.Proof(ctx, host)
+	key := visitKey{host: host}
+	if proof.Granted {
+		key.on = s.mailDomain()
+	}
+	return s.hosts.visits.get(ctx, key, func(ctx context.Context) *Visit {
+		v := &visitor{Visit: Visit{Host: host, For: s.mailDomain()}, subject: s, proof: proof}
+		v.hold(ctx)
+		return &v.Visit
+	})
+}
+
+// visitor holds one conversation.
+type visitor struct {
+	Visit
+	subject *Subject
+	proof   Proof
+	client  *smtp.Client
+}
+
+func (v *visitor) hold(ctx context.Context) {
+	began := time.Now()                              // elapsed
+	defer func() { v.Elapsed = time.Since(began) }() // elapsed
+	if v.Ended = v.begin(ctx); v.Ended != nil {
+		return
+	}
+	if v.Extensions.Has("STARTTLS") {
+		v.StartTLS.Offered = true
+		if v.StartTLS.Err = v.startTLS(ctx); v.StartTLS.Err != nil {
+			// The channel is dead after a failed handshake; what is left to ask is
+			// asked in the clear, as an opportunistic sender would.
+			v.leave(ctx)
+			if v.Ended = v.again(ctx); v.Ended != nil {
+				return
+			}
+		}
+	}
+	v.Ended = v.ask(ctx)
+	v.leave(ctx)
+}
+
+// begin opens the conversation up to the answer to EHLO.
+func (v *visitor) begin(ctx context.Context) error {
+	began := time.Now() // elapsed
+	conn, err := v.subject.Dial(ctx, netip.AddrPortFrom(v.Host, 25))
+	v.Connecting = time.Since(began) // elapsed
+	if err != nil {
+		v.Unreached = err
+		return err
+	}
+	v.client = smtp.NewClient(conn, smtp.ClientOptions{
+		Name:    v.subject.Options.helo(),
+		Timeout: min(commandPatience, v.subject.Options.timeout()),
+	})
+	greeted := time.Now() // elapsed
+	v.Banner, err = v.client.Greet(ctx)
+	v.Greeting = time.Since(greeted) // elapsed
+	if err != nil || !v.Banner.IsPositive() {
+		v.leave(ctx)
+		return errors.Join(err, refusal("the greeting", v.Banner))
+	}
+	v.Hello, err = v.client.Hello(ctx)
+	v.Extensions = v.client.Extensions()
+	if err == nil {
+		err = refusal("EHLO", v.Hello)
+	}
+	if err != nil {
+		v.leave(ctx)
+	}
+	return err
+}
+
+// again repeats the opening without judging it.
+func (v *visitor) again(ctx context.Context) error {
+	second := &visitor{Visit: Visit{Host: v.Host}, subject: v.subject}
+	err := second.begin(ctx)
+	v.client = second.client
+	return err
+}
+
+func refusal(what string, r mail.Reply) error {
+	if r.IsZero() || r.IsPositive() {
+		return nil
+	}
+	return errors.New(what + " was refused: " + r.String())
+}
+
+func (v *visitor) startTLS(ctx context.Context) error {
+	config := &tls.Config{
+		InsecureSkipVerify: true, // seen here, judged by the checks
+		MinVersion:         tls.VersionTLS10,
+		ServerName:         v.subject.nameOf(ctx, v.Host),
+		Time:               v.subject.World.Now,
+	}
+	var err error
+	v.StartTLS.Reply, err = v.client.StartTLS(ctx, config)
+	if err != nil {
+		return err
+	}
+	if err := refusal("STARTTLS", v.StartTLS.Reply); err != nil {
+		return err
+	}
+	if state, ok := v.client.TLS(); ok {
+		v.StartTLS.State = &state
+	}
+	v.StartTLS.Hello, err = v.client.Hello(ctx)
+	v.StartTLS.Extensions = v.client.Extensions()
+	return err
+}
+
+// ask asks about senders and recipients: one unknown mailbox and one outsider of a
+// stranger, the role addresses and VRFY with proof. Every transaction is given up
+// before DATA.
+func (v *visitor) ask(ctx context.Context) error {
+	if err := v.put(ctx, &v.NullSender, smtp.MailCommand(mail.Address{}, smtp.MailOptions{})); err != nil {
+		return err
+	}
+	if !v.NullSender.Reply.IsPositive() {
+		v.Unknown.WhyNot = "the server refused MAIL FROM:<>: " + v.NullSender.Reply.String()
+		v.Relay.WhyNot = v.Unknown.WhyNot
+		return nil
+	}
+	if v.isSpared(ctx) {
+		return nil
+	}
+	if err := v.askRecipients(ctx); err != nil {
+		return err
+	}
+	if !v.proof.Granted {
+		v.Verify.WhyNot, v.Expand.WhyNot = v.proof.How, v.proof.How
+		return nil
+	}
+	return v.askWithProof(ctx)
+}
+
+// nobody is a mailbox that nobody has: random, and honest about why.
+func nobody(d mail.Domain) mail.Address {
+	return mail.Address{Local: "no-such-user-" + strings.ToLower(rand.Text()[:10]), Domain: d}
+}
+
+// isSpared reports whether this stranger was asked about recipients before, on
+// another of its addresses or for another domain.
+func (v *visitor) isSpared(ctx context.Context) bool {
+	if v.proof.Granted {
+		return false
+	}
+	host := cmp.Or(v.subject.nameOf(ctx, v.Host), v.Host.String())
+	first, earlier := v.subject.hosts.mayAsk(host, "recipients", v.Host.String())
+	if !first {
+		v.Unknown.WhyNot = host + " was asked in this run at " + earlier + "; a stranger is asked once"
+		v.Relay.WhyNot = v.Unknown.WhyNot
+	}
+	return !first
+}
+
+func (v *visitor) askRecipients(ctx context.Context) error {
+	err := v.put(ctx, &v.Relay, smtp.RcptCommand(outsider, smtp.RcptOptions{}))
+	if err != nil || v.For.IsZero() {
+		v.Unknown.WhyNot = "there is no domain to ask about"
+		return err
+	}
+	if err := v.fresh(ctx); err != nil {
+		return err
+	}
+	return v.put(ctx, &v.Unknown, smtp.RcptCommand(nobody(v.For), smtp.RcptOptions{}))
+}
+
+func (v *visitor) askWithProof(ctx context.Context) error {
+	v.Roles = map[string]Asked{}
+	if !v.For.IsZero() {
+		for _, role := range RoleNames {
+			if err := v.askRole(ctx, role); err != nil {
+				return err
+			}
+		}
+	}
+	if err := v.put(ctx, &v.Verify, smtp.Command("VRFY "+nobody(v.For).Local)); err != nil {
+		return err
+	}
+	return v.put(ctx, &v.Expand, smtp.Command("EXPN postmaster"))
+}
+
+// askRole asks about one role address, in a transaction of its own: some servers
+// take only one recipient from the null sender.
+func (v *visitor) askRole(ctx context.Context, role string) error {
+	if err := v.fresh(ctx); err != nil {
+		return err
+	}
+	var a Asked
+	to := mail.Address{Local: role, Domain: v.For}
+	err := v.put(ctx, &a, smtp.RcptCommand(to, smtp.RcptOptions{}))
+	v.Roles[role] = a
+	return err
+}
+
+// fresh begins another transaction from the null sender.
+func (v *visitor) fresh(ctx context.Context) error {
+	if _, err := v.client.Rset(ctx); err != nil {
+		return err
+	}
+	_, err := v.client.Mail(ctx, mail.Address{}, smtp.MailOptions{})
+	return err
+}
+
+// put asks one question and keeps the answer.
+func (v *visitor) put(ctx context.Context, a *Asked, command smtp.Command) error {
+	a.Command = string(command)
+	a.Reply, a.Err = v.client.Do(ctx, command)
+	return a.Err
+}
+
+// leave says goodbye, or hangs up when nobody listens any more.
+func (v *visitor) leave(ctx context.Context) {
+	if v.client == nil {
+		return
+	}
+	v.Quit, _ = v.client.Quit(ctx)
+	v.Faults = append(v.Faults, v.client.Faults()...)
+	v.Transcript = append(v.Transcript, v.client.Transcript().Evidence()...)
+	v.client = nil
+}
+
+// Dial opens a connection to a host, when no other of ours is open there. Closing
+// it lets the next one begin.
+func (s *Subject) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	leave, err := s.hosts.enter(ctx, to.Addr())
+	if err != nil {
+		return nil, err
+	}
+	dialing, cancel := context.WithTimeout(ctx, min(commandPatience, s.Options.timeout()))
+	defer cancel()
+	conn, err := s.World.Dial(dialing, to)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return gatedConn{conn, leave}, nil
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/allgreen-mail/allgreen/check"
+	"github.com/allgreen-mail/allgreen/mail"
+)
+
+// options are what the flags say about the audit.
+func (c *checkCommand) options() (check.Options, error) {
+	for _, only := range c.Only {
+		_, known := check.Find(only)
+		if !known && len(check.Group(only)) == 0 {
+			return check.Options{}, usage(fmt.Errorf("there is no group or check %q", only), nearest(only))
+		}
+	}
+	if _, err := parseReversePath(c.From); err != nil {
+		return check.Options{}, usage(err, "--from takes an address, as joe@example.com")
+	}
+	o := check.Options{
+		IPs:       c.IP,
+		HELO:      c.HELO,
+		Selectors: c.Selector,
+		Only:      c.Only,
+		Timeout:   c.Timeout,
+		Battery:   c.Battery,
+		Allowed:   c.Allowed,
+		Token:     c.Token,
+		MailFrom:  c.From,
+	}
+	if o.HELO == "" {
+		o.HELO = ownName()
+	}
+	if slices.Contains(c.Targets, "-") && len(c.IP) > 0 {
+		o.ClientIP = c.IP[0]
+	}
+	return o, nil
+}
+
+// ownName is this machine's name where it is a full host name, else "".
+func ownName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	if d, err := mail.ParseDomain(name); err == nil && d.Labels() > 1 {
+		return d.String()
+	}
+	return ""
+}

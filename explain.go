@@ -1,0 +1,88 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/allgreen-mail/allgreen/check"
+)
+
+// explainCommand prints the manual page of a check.
+type explainCommand struct {
+	ID   string `arg:"" name:"id" help:"A check, as rdns.exists; or a group, as rdns." optional:""`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// Help ends the help text with examples.
+func (explainCommand) Help() string {
+	return `Examples:
+  allgreen explain                        every check, a line each
+  allgreen explain rdns.forward-confirmed`
+}
+
+// Run prints one page, a group, or the list of all.
+func (c *explainCommand) Run(io streams) error {
+	about, ok := check.Find(c.ID)
+	if ok {
+		return c.print(io, []check.About{about})
+	}
+	group := check.Group(c.ID)
+	if len(group) == 0 {
+		return usage(fmt.Errorf("there is no check %q", c.ID), nearest(c.ID))
+	}
+	return c.print(io, group)
+}
+
+func (c *explainCommand) print(io streams, pages []check.About) error {
+	switch {
+	case c.JSON:
+		return printJSON(io.out, pages)
+	case len(pages) == 1:
+		return printPage(io.out, pages[0])
+	}
+	return printList(io.out, pages)
+}
+
+// nearest suggests the ids that look most like a mistaken one.
+func nearest(id string) string {
+	type near struct {
+		id       string
+		distance int
+	}
+	var all []near
+	for _, c := range check.All() {
+		known := c.About().ID
+		all = append(all, near{known, distance(id, known)})
+	}
+	slices.SortStableFunc(all, func(a, b near) int { return cmp.Compare(a.distance, b.distance) })
+	var names []string
+	for _, n := range all[:min(3, len(all))] {
+		names = append(names, n.id)
+	}
+	return "the nearest are " + strings.Join(names, ", ") + "; allgreen explain lists all"
+}
+
+// distance is the edit distance of two words, less for a common part.
+func distance(a, b string) int {
+	if strings.Contains(b, a) {
+		return 0
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,78 @@
+// Command allgreen audits mail domains and servers, and shows what is wrong and
+// how to mend it.
+//
+//	allgreen check example.com     is this domain all right for receivers?
+//	allgreen explain rdns.exists   what does this check mean?
+//	allgreen lab                   an Internet on loopback to try it all in
+//
+// The files beside this one are one command each; they wire packages together and
+// hold no knowledge of mail.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// commandLine is every command with its flags.
+type commandLine struct {
+	Check   checkCommand   `cmd:"" help:"Audit a domain, a host, an address, a message (-), or this machine's way out (egress)."`
+	Explain explainCommand `cmd:"" help:"Show the manual page of a check."`
+	SPF     spfCommand     `cmd:"" name:"spf" help:"Evaluate SPF for an address, a sender and a HELO name, with every step."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// streams are the program's standard streams; tests hand in their own.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program: arguments in, exit code out.
+func run(ctx context.Context, args []string, io streams) int {
+	var cli commandLine
+	parser, exited := newParser(&cli, io)
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if *exited {
+		return exitOK
+	}
+	if err != nil {
+		return report(io.err, usage(err, "allgreen --help shows the commands"))
+	}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	parsed.Bind(io)
+	return report(io.err, parsed.Run())
+}
+
+// newParser builds the parser; exited becomes true when it printed help.
+func newParser(cli *commandLine, io streams) (*kong.Kong, *bool) {
+	exited := new(bool)
+	parser, err := kong.New(cli,
+		kong.Name("allgreen"),
+		kong.Description("A mail server that does everything receivers demand, and proves it."),
+		kong.Writers(io.out, io.err),
+		kong.Exit(func(int) { *exited = true }),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 80}),
+	)
+	if err != nil {
+		panic(fmt.Sprintf("the command line is built wrong: %v", err))
+	}
+	return parser, exited
+}

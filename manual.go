@@ -1,0 +1,90 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/allgreen-mail/allgreen/check"
+	"github.com/allgreen-mail/allgreen/show"
+)
+
+// printJSON prints one document and a newline.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// printList is a line for each check: its id and its question.
+func printList(w io.Writer, pages []check.About) error {
+	group := ""
+	for _, a := range pages {
+		if a.Group() != group {
+			group = a.Group()
+			fmt.Fprintf(w, "\n%s\n", strings.ToUpper(group))
+		}
+		if _, err := fmt.Fprintf(w, "  %-28s %s\n", a.ID, a.Question); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "\n%d checks; allgreen explain ID shows one of them\n", len(pages))
+	return err
+}
+
+// printPage is the manual page of one check for the terminal.
+func printPage(w io.Writer, a check.About) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n%s\n", a.ID, show.Paragraph(a.Question, 2, 80))
+	section(&b, "Why it matters", a.Why)
+	section(&b, "What to do", a.Fix)
+	fmt.Fprintf(&b, "\nWhat it can say\n")
+	for _, c := range a.Codes {
+		fmt.Fprintf(&b, "%s\n", show.Paragraph(fmt.Sprintf("%s (%s %s): %s", c.Code, c.Status, c.Status.Sign(), c.Meaning), 2, 80))
+	}
+	section(&b, "Needs", strings.Join(a.Needs, ", "))
+	section(&b, "Judges", a.Scope.String())
+	section(&b, "Who mends it", string(a.Who))
+	section(&b, "Who acts on it", strings.Join(a.Affects, ", "))
+	section(&b, "References", strings.Join(a.Refs, ", "))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func section(b *strings.Builder, title, text string) {
+	if text != "" {
+		fmt.Fprintf(b, "\n%s\n%s\n", title, show.Paragraph(text, 2, 80))
+	}
+}
+
+// markdownPage is the manual page of one check for docs/checks.
+func markdownPage(a check.About) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "### `%s`\n\n%s\n\n", a.ID, a.Question)
+	if a.Why != "" {
+		fmt.Fprintf(&b, "**Why.** %s\n\n", a.Why)
+	}
+	if a.Fix != "" {
+		fmt.Fprintf(&b, "**What to do.** %s\n\n", a.Fix)
+	}
+	b.WriteString("| code | status | meaning |\n|---|---|---|\n")
+	for _, c := range a.Codes {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Code, c.Status, c.Meaning)
+	}
+	b.WriteString("\n")
+	for _, row := range []struct{ title, text string }{
+		{"Judges", a.Scope.String()},
+		{"Needs", strings.Join(a.Needs, ", ")},
+		{"Who mends it", string(a.Who)},
+		{"Who acts on it", strings.Join(a.Affects, ", ")},
+		{"References", strings.Join(a.Refs, "; ")},
+		{"Catalogue", strings.Join(a.Rows, ", ")},
+		{"Practices", strings.Join(a.Practices, ", ")},
+	} {
+		if row.text != "" {
+			fmt.Fprintf(&b, "- %s: %s\n", row.title, row.text)
+		}
+	}
+	return b.String() + "\n"
+}
