@@ -110,10 +110,12 @@ type verdict struct {
 }
 
 func (v verdict) mechanism() string {
-	switch {
-	case len(v.path) > 0:
-		return v.path[0]
-	case v.result == Neutral:
+	for _, term := range v.path {
+		if modifier, _ := splitModifier(term); modifier == "" { // a redirect matches nothing itself
+			return term
+		}
+	}
+	if v.result == Neutral {
 		return "default" // section 9.1
 	}
 	return ""

@@ -146,7 +146,7 @@ func TestWhatDecided(t *testing.T) {
 	)
 	e := spf.Evaluate(t.Context(), z, from("alice@example.com", "192.0.2.1"))
 	path := []string{"redirect=b.example.com", "include:c.example.com", "MX/24"}
-	if e.Result != spf.Pass || e.Mechanism != path[0] || !slices.Equal(e.Path, path) || e.Lookups != 4 || e.Voids != 0 {
+	if e.Result != spf.Pass || e.Mechanism != path[1] || !slices.Equal(e.Path, path) || e.Lookups != 4 || e.Voids != 0 {
 		t.Errorf("%s by %q through %q, %d lookups\n%s", e.Result, e.Mechanism, e.Path, e.Lookups, e.Text())
 	}
 	e = spf.Evaluate(t.Context(), z, from("alice@example.com", "203.0.113.1"))
@@ -249,6 +249,28 @@ func TestClientNameOfMacro(t *testing.T) {
 	e := spf.Evaluate(t.Context(), z, from("alice@a.example.com", "192.0.2.1"))
 	if e.Explanation != "h.a.example.com" {
 		t.Errorf("%%{p} is %q, want the validated name below the domain", e.Explanation)
+	}
+}
+
+// TestPointersThroughAliases: reverse zones are delegated with CNAMEs (RFC 2317),
+// and the names they give may be aliases themselves.
+func TestPointersThroughAliases(t *testing.T) {
+	z := zoneOf(t, "example.com TXT v=spf1 ptr:example.net -all", "1.2.0.192.in-addr.arpa CNAME 1.0-25.2.0.192.in-addr.arpa",
+		"1.0-25.2.0.192.in-addr.arpa PTR Mail.Example.NET", "mail.example.net CNAME h.example.org", "h.example.org A 192.0.2.1")
+	if e := spf.Evaluate(t.Context(), z, from("alice@example.com", "192.0.2.1")); e.Result != spf.Pass {
+		t.Error(e.Text())
+	}
+}
+
+// TestMappedClient: an IPv4-mapped address is IPv4, for macros too (section 5).
+func TestMappedClient(t *testing.T) {
+	z := zoneOf(t, "example.com TXT v=spf1 -ip6:::/0 -ip6:::ffff:192.0.2.1 exists:%{ir}.%{v}.%{c}.test ~all", "1.2.0.192.in-addr.192.0.2.1.test A 127.0.0.2")
+	if e := spf.Evaluate(t.Context(), z, from("alice@example.com", "::ffff:192.0.2.1")); e.Result != spf.PermError {
+		t.Errorf("%%{c} stands outside of an explanation: %s", e.Text())
+	}
+	z = zoneOf(t, "example.com TXT v=spf1 -ip6:::/0 -ip6:::ffff:192.0.2.1 exists:%{ir}.%{v}.%{i}.test ~all", "1.2.0.192.in-addr.192.0.2.1.test A 127.0.0.2")
+	if e := spf.Evaluate(t.Context(), z, from("alice@example.com", "::ffff:192.0.2.1")); e.Result != spf.Pass {
+		t.Error(e.Text())
 	}
 }
 

@@ -30,8 +30,8 @@ type Evaluation struct {
 	Result      Result
 	Identity    string      // what was judged: MailFrom or HELO
 	Domain      mail.Domain // whose record was asked for; zero when the identity names none
-	Mechanism   string      // that decided, as written; "default" when none matched; "" for none and the errors
-	Path        []string    // from Mechanism through includes and redirects to the term that matched the address
+	Mechanism   string      // that matched, as written; "default" when none did; "" for none and the errors
+	Path        []string    // from the first record through redirects and includes to the term that matched
 	Explanation string      // of a fail, from the domain itself: never trust it as our own words
 	Lookups     int         // terms that looked something up, at most 10
 	Voids       int         // of them, those that found nothing

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -127,6 +129,17 @@ func TestCancelledContext(t *testing.T) {
 	if e.Result != spf.TempError {
 		t.Errorf("%s, want temperror", e.Result)
 	}
+}
+
+// TestTimeLimit ends an evaluation that DNS lets wait for ever.
+func TestTimeLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		e := spf.Evaluate(context.Background(), patient{}, from("alice@example.com", "192.0.2.1"))
+		if took := time.Since(start); e.Result != spf.TempError || took != 20*time.Second {
+			t.Errorf("%s after %s, want temperror after 20s (RFC 7208 section 4.6.4)", e.Result, took)
+		}
+	})
 }
 
 // patient answers when its context ends, and never before.

@@ -82,11 +82,20 @@ func (p *parser) addTerm(text string, offset int) {
 		p.report(BadCharacter, at, fmt.Sprintf("the octet 0x%02X is not visible ASCII", text[at]))
 		return
 	}
-	if n := nameLength(text); n > 0 && n < len(text) && text[n] == '=' {
-		p.modifier(text[:n], text[n+1:])
+	if name, value := splitModifier(text); name != "" {
+		p.modifier(name, value)
 		return
 	}
 	p.directive(text)
+}
+
+// splitModifier is the name and value of a modifier, "" when the term is none.
+func splitModifier(term string) (name, value string) {
+	n := nameLength(term)
+	if n == 0 || n == len(term) || term[n] != '=' {
+		return "", ""
+	}
+	return term[:n], term[n+1:]
 }
 
 func badOctet(s string) int {

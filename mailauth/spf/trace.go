@@ -63,8 +63,11 @@ func (e Evaluation) headline() string {
 		s += " for " + e.Domain.Unicode()
 	}
 	var b strings.Builder
-	if e.Mechanism != "" {
-		s += " by " + strings.Join(append([]string{e.Mechanism}, e.Path[min(1, len(e.Path)):]...), " > ")
+	switch {
+	case len(e.Path) > 0:
+		s += " by " + strings.Join(e.Path, " > ")
+	case e.Mechanism != "":
+		s += " by " + e.Mechanism
 	}
 	wrap(&b, "", "  ", s)
 	return b.String()
