@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -41,9 +42,10 @@ func at(socket netip.AddrPort, more ...string) []string {
 	}, more...)
 }
 
+func itoa(port uint16) string { return strconv.Itoa(int(port)) }
+
 func portText(socket netip.AddrPort) string {
-	_, port, _ := strings.Cut(socket.String(), ":")
-	return port
+	return itoa(socket.Port())
 }
 
 func TestDelvValidates(t *testing.T) {
