@@ -1,0 +1,164 @@
+package mailauth
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+
+	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/mailauth/dkim"
+	"github.com/allgreen-mail/allgreen/mailauth/dmarc"
+	"github.com/allgreen-mail/allgreen/mailauth/spf"
+	"github.com/allgreen-mail/allgreen/message"
+	"github.com/allgreen-mail/allgreen/world"
+)
+
+// Envelope is what the SMTP session knew. All of it may be missing: what cannot be
+// asked then has the result none.
+type Envelope struct {
+	IP          netip.Addr   // of the client
+	HELO        string       // as the client said it
+	ReversePath mail.Address // the zero value is the null reverse-path
+	Receiver    string       // this host's name: who speaks in Authentication-Results
+}
+
+// SPF is the judgement on both identities of RFC 7208.
+type SPF struct {
+	Result   spf.Result // of MailFrom: the one that DMARC and others count
+	HELO     spf.Evaluation
+	MailFrom spf.Evaluation // of postmaster at the HELO name when the reverse-path is null
+}
+
+// Results is everything known about one message.
+type Results struct {
+	Envelope Envelope
+	IPRev    IPRev
+	SPF      SPF
+	DKIM     []dkim.Verification // from the top of the header
+	DMARC    dmarc.Evaluation
+}
+
+// Verify authenticates a message and reads its body to the end. The error is that
+// of the body; there are no results then, for every signature would seem broken.
+func Verify(ctx context.Context, w *world.World, e Envelope, m *message.Message) (Results, error) {
+	v := Begin(ctx, w, e)
+	v.Header(m.Header)
+	if _, err := io.Copy(v, m.Body); err != nil {
+		v.Close()
+		return Results{}, fmt.Errorf("read the body: %w", err)
+	}
+	return v.Results(), nil
+}
+
+// Verifier authenticates a message that comes in pieces: Header once, the body by
+// Write, then Results. Who began must call Results or Close.
+type Verifier struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	w      *world.World
+	asking sync.WaitGroup
+
+	results   Results
+	header    message.Header
+	discovery dmarc.Discovery
+	noAuthor  error
+	dkim      *dkim.Verifier
+}
+
+// Begin asks in the background what the envelope alone tells: iprev and SPF.
+func Begin(ctx context.Context, w *world.World, e Envelope) *Verifier {
+	v := &Verifier{w: w, noAuthor: dmarc.ErrNoAuthor}
+	v.ctx, v.cancel = context.WithCancel(ctx)
+	r := &v.results
+	r.Envelope = e
+	request := spf.Request{IP: e.IP, Sender: e.ReversePath, HELO: e.HELO, Now: w.Now()}
+	if d, err := mail.ParseDomain(e.Receiver); err == nil {
+		request.Receiver = d
+	}
+	v.asking.Go(func() { r.IPRev = CheckIPRev(v.ctx, w, e.IP) })
+	v.asking.Go(func() { r.SPF.HELO = spf.EvaluateHELO(v.ctx, w, request) })
+	if !e.ReversePath.IsZero() {
+		v.asking.Go(func() { r.SPF.MailFrom = spf.Evaluate(v.ctx, w, request) })
+	}
+	return v
+}
+
+// Session waits for what the envelope alone tells. The results of the message are
+// still missing.
+func (v *Verifier) Session() (IPRev, SPF) {
+	v.asking.Wait()
+	s := &v.results.SPF
+	if v.results.Envelope.ReversePath.IsZero() {
+		// RFC 7208 section 2.4: both identities are postmaster at the HELO name.
+		s.MailFrom = s.HELO
+		s.MailFrom.Identity = spf.MailFrom
+	}
+	s.Result = s.MailFrom.Result
+	return v.results.IPRev, *s
+}
+
+// Header takes the header and asks for the author's policy in the background.
+func (v *Verifier) Header(h message.Header) {
+	v.header = h
+	v.dkim = dkim.NewVerifier(h)
+	author, err := authorDomain(h)
+	if v.noAuthor = err; err == nil {
+		v.asking.Go(func() { v.discovery = dmarc.Discover(v.ctx, v.w, author) })
+	}
+}
+
+// authorDomain is the one domain in the From field, or why there is none. A
+// mailbox that cannot be read counts as one of another domain, for nobody knows
+// what a mail program will show for it.
+func authorDomain(h message.Header) (mail.Domain, error) {
+	mailboxes, err := h.From()
+	domains := make([]mail.Domain, 0, len(mailboxes)+1)
+	for _, m := range mailboxes {
+		domains = append(domains, m.Address.Domain)
+	}
+	if err != nil {
+		domains = append(domains, mail.Domain{})
+	}
+	return dmarc.AuthorDomain(h.Count("From"), domains)
+}
+
+// Write takes the next octets of the body. It never fails.
+func (v *Verifier) Write(p []byte) (int, error) {
+	_, _ = v.dkim.Write(p) // it never fails
+	return len(p), nil
+}
+
+// Results waits for everything and judges. Call it once, after the body.
+func (v *Verifier) Results() Results {
+	defer v.cancel()
+	v.Session()
+	r := &v.results
+	now := v.w.Now()
+	if v.dkim != nil {
+		r.DKIM = v.dkim.Results(v.ctx, v.w, now)
+		v.asking.Wait()
+	}
+	if v.noAuthor != nil {
+		r.DMARC = dmarc.NoAuthor(v.noAuthor)
+		return *r
+	}
+	r.DMARC = dmarc.Evaluate(v.ctx, v.w, v.discovery, r.evidence())
+	return *r
+}
+
+// Close gives the message up, and waits for what was begun.
+func (v *Verifier) Close() {
+	v.cancel()
+	v.asking.Wait()
+}
+
+// evidence is what DMARC needs to know of SPF and DKIM.
+func (r *Results) evidence() dmarc.Evidence {
+	e := dmarc.Evidence{SPF: dmarc.Identifier{Domain: r.SPF.MailFrom.Domain, Result: string(r.SPF.Result)}}
+	for _, s := range r.DKIM {
+		e.DKIM = append(e.DKIM, dmarc.Identifier{Domain: s.Domain, Result: s.Result.String()})
+	}
+	return e
+}

@@ -1,0 +1,250 @@
+package mailauth_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/mailauth"
+	"github.com/allgreen-mail/allgreen/mailauth/authres"
+	"github.com/allgreen-mail/allgreen/mailauth/dkim"
+	"github.com/allgreen-mail/allgreen/message"
+	"github.com/allgreen-mail/allgreen/world"
+)
+
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// signingKey is one RSA key for all tests.
+var signingKey = sync.OnceValue(func() crypto.Signer {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+// sender is the zone of a domain that does everything right.
+func sender(t testing.TB) string {
+	record, err := dkim.KeyRecord(signingKey().Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return `1.2.0.192.in-addr.arpa PTR mail.example.net
+mail.example.net A 192.0.2.1
+mail.example.net TXT v=spf1 a -all
+example.net TXT v=spf1 ip4:192.0.2.0/24 -all
+_dmarc.example.net TXT v=DMARC1; p=reject; rua=mailto:d@example.net
+s1._domainkey.example.net TXT ` + record + "\n"
+}
+
+// message4K is a message of 4 KB from that domain, signed.
+func message4K(t testing.TB, from string) string {
+	t.Helper()
+	header := "From: " + from + "\r\nTo: user@example.com\r\nSubject: four kilobytes\r\n" +
+		"Date: Sat, 21 Nov 2026 12:00:00 +0000\r\nMessage-ID: <1@example.net>\r\n\r\n"
+	body := strings.Repeat("It is a line of text, like any other, and there are many of them.\r\n", 58)
+	s := &dkim.Signer{Domain: mail.MustParseDomain("example.net"), Selector: "s1", Key: signingKey()}
+	field, err := s.Sign(message.ParseHeader(header), strings.NewReader(body), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return field + header + body
+}
+
+func worldOf(z *zone) *world.World {
+	return &world.World{Resolver: z, Clock: func() time.Time { return noon }}
+}
+
+// envelope is the session of an honest delivery.
+func envelope() mailauth.Envelope {
+	return mailauth.Envelope{IP: netip.MustParseAddr("192.0.2.1"), HELO: "mail.example.net",
+		ReversePath: mail.MustParseAddress("a@example.net"), Receiver: "mx.example.com"}
+}
+
+func verify(t testing.TB, zoneText, text string, e mailauth.Envelope) mailauth.Results {
+	t.Helper()
+	m, err := message.Read(strings.NewReader(text), message.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := mailauth.Verify(context.Background(), worldOf(newZone(t, zoneText)), e, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// summary is iprev, helo, mailfrom, dkim, dmarc, disposition, spf and dkim aligned.
+func summary(r mailauth.Results) string {
+	words := []string{string(r.IPRev.Result), string(r.SPF.HELO.Result), string(r.SPF.Result)}
+	for _, s := range r.DKIM {
+		words = append(words, s.Result.String())
+	}
+	return strings.Join(append(words, string(r.DMARC.Result), string(r.DMARC.Disposition), fmt.Sprint(r.DMARC.SPFAligned), fmt.Sprint(r.DMARC.DKIMAligned)), " ")
+}
+
+func TestVerify(t *testing.T) {
+	const author = "Ann <a@example.net>"
+	signed := message4K(t, author)
+	unsigned := signed[strings.Index(signed, "From: "):]
+	with := func(change func(*mailauth.Envelope)) mailauth.Envelope {
+		e := envelope()
+		change(&e)
+		return e
+	}
+	elsewhere := with(func(e *mailauth.Envelope) { e.IP = netip.MustParseAddr("198.51.100.1") })
+	for _, c := range []struct {
+		name, zone, text string
+		envelope         mailauth.Envelope
+		want             string
+	}{
+		{"all well", sender(t), signed, envelope(), "pass pass pass pass pass none true true"},
+		{"not signed", sender(t), unsigned, envelope(), "pass pass pass pass none true false"},
+		{"forwarded", sender(t), signed, elsewhere, "permerror fail fail pass pass none false true"},
+		{"forged", sender(t), unsigned, elsewhere, "permerror fail fail fail reject false false"},
+		{"changed and forwarded", sender(t), signed + "A footer.\r\n", elsewhere, "permerror fail fail fail fail reject false false"},
+		{"null reverse-path of the same organization", sender(t), unsigned, with(func(e *mailauth.Envelope) { e.ReversePath = mail.Address{} }), "pass pass pass pass none true false"},
+		{"reverse-path of another", sender(t) + "example.org TXT v=spf1 ip4:192.0.2.1 -all\n", unsigned, with(func(e *mailauth.Envelope) { e.ReversePath = mail.MustParseAddress("b@example.org") }), "pass pass pass fail reject false false"},
+		{"no client known", sender(t), signed, mailauth.Envelope{Receiver: "mx.example.com"}, " none none pass pass none false true"},
+		{"key not answered", strings.ReplaceAll(sender(t), "s1._domainkey.example.net TXT", "s1._domainkey.example.net SERVFAIL\nx TXT"), signed, elsewhere, "permerror fail fail temperror fail reject false false"},
+		{"policy not answered", strings.ReplaceAll(sender(t), "_dmarc.example.net TXT", "_dmarc.example.net SERVFAIL\nx TXT"), signed, envelope(), "pass pass pass pass temperror none false false"},
+		{"no policy", strings.ReplaceAll(sender(t), "_dmarc.example.net", "x"), signed, envelope(), "pass pass pass pass none none false false"},
+		{"two From fields", sender(t), "From: b@example.org\r\n" + signed, envelope(), "pass pass pass fail permerror none false false"},
+		{"two authors", sender(t), message4K(t, author+", b@example.org"), envelope(), "pass pass pass pass permerror none false false"},
+		{"an author nobody can read", sender(t), message4K(t, author+", b@@"), envelope(), "pass pass pass pass permerror none false false"},
+		{"two mailboxes of one author domain", sender(t), message4K(t, author+", b@EXAMPLE.net"), envelope(), "pass pass pass pass pass none true true"},
+		{"no From", sender(t), "Subject: x\r\n\r\n", envelope(), "pass pass pass permerror none false false"},
+		{"empty", "", "", mailauth.Envelope{}, " none none permerror none false false"},
+	} {
+		r := verify(t, c.zone, c.text, c.envelope)
+		if got := summary(r); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s\n%s", c.name, got, c.want, strings.Join(r.DMARC.Reasons, "\n"))
+		}
+		if f, err := authres.Parse(r.Field().String()); err != nil || len(f.Of("dmarc")) != 1 {
+			t.Errorf("%s: %q, %v", c.name, r.Field(), err)
+		}
+	}
+}
+
+func TestField(t *testing.T) {
+	r := verify(t, sender(t), message4K(t, "a@example.net"), envelope())
+	f := r.Field()
+	b := f.Of("dkim")[0].Property("header", "b")
+	if len(b) != 8 {
+		t.Errorf("header.b is %q", b)
+	}
+	got := strings.ReplaceAll(strings.ReplaceAll(f.String(), `"`+b+`"`, "SIG"), b, "SIG")
+	want := "mx.example.com; iprev=pass (mail.example.net) policy.iprev=192.0.2.1; spf=pass (ip4:192.0.2.0/24) smtp.mailfrom=a@example.net; " +
+		"spf=pass (a) smtp.helo=mail.example.net; dkim=pass header.d=example.net header.s=s1 header.a=rsa-sha256 header.b=SIG; " +
+		"dmarc=pass header.from=example.net policy.dmarc=reject"
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// The keys of `allgreen verify --json` are a contract.
+func TestJSONKeepsItsKeys(t *testing.T) {
+	for _, r := range []mailauth.Results{verify(t, sender(t), message4K(t, "a@example.net"), envelope()), verify(t, "", "", mailauth.Envelope{})} {
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var top map[string]json.RawMessage
+		if err := json.Unmarshal(text, &top); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := slices.Sorted(maps.Keys(top)), strings.Fields("authentication_results dkim dmarc iprev spf"); !slices.Equal(got, want) {
+			t.Errorf("keys %q", got)
+		}
+		has := func(what string, object json.RawMessage, keys string) {
+			var fields map[string]any
+			if err := json.Unmarshal(object, &fields); err != nil {
+				t.Fatalf("%s: %v in %s", what, err, object)
+			}
+			for _, key := range strings.Fields(keys) {
+				if v, ok := fields[key]; !ok || v == nil {
+					t.Errorf("%s has no %s: %s", what, key, object)
+				}
+			}
+		}
+		has("iprev", top["iprev"], "result ip name names reason")
+		has("spf", top["spf"], "result helo mailfrom")
+		has("dmarc", top["dmarc"], "result domain policy disposition spf_aligned dkim_aligned reasons trace identifiers")
+		var signatures []json.RawMessage
+		if err := json.Unmarshal(top["dkim"], &signatures); err != nil || signatures == nil {
+			t.Fatalf("dkim is %s", top["dkim"])
+		}
+		for _, s := range signatures {
+			has("dkim", s, "result domain selector algorithm bits reason")
+		}
+	}
+}
+
+func TestBodyThatBreaksOff(t *testing.T) {
+	broken := errors.New("the line went dead")
+	text := message4K(t, "a@example.net")
+	m, err := message.Read(io.MultiReader(strings.NewReader(text[:2000]), iotest.ErrReader(broken)), message.Limits{})
+	if err != nil && !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	if _, err := mailauth.Verify(context.Background(), worldOf(newZone(t, sender(t))), envelope(), m); !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+}
+
+// silent is a resolver that never answers; it obeys its context.
+type silent struct{}
+
+func (silent) Lookup(ctx context.Context, name world.Name, qtype uint16) (*world.Answer, error) {
+	<-ctx.Done()
+	return nil, &world.LookupError{Name: name, Type: qtype, Kind: world.ErrTemporary, Detail: ctx.Err().Error()}
+}
+
+// Closing ends what was begun, at once; the bubble fails if a goroutine is left.
+func TestCloseLeavesNothingBehind(t *testing.T) {
+	text := message4K(t, "a@example.net")
+	synctest.Test(t, func(t *testing.T) {
+		v := mailauth.Begin(t.Context(), &world.World{Resolver: silent{}}, envelope())
+		v.Header(message.ParseHeader(text))
+		began := time.Now()
+		v.Close()
+		if d := time.Since(began); d != 0 {
+			t.Errorf("closing took %s", d)
+		}
+	})
+}
+
+// A DNS that never answers ends in temperror within the context's time.
+func TestSilentDNS(t *testing.T) {
+	text := message4K(t, "a@example.net")
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		m, err := message.Read(strings.NewReader(text), message.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &world.World{Resolver: silent{}, Clock: func() time.Time { return noon }}
+		r, err := mailauth.Verify(ctx, w, envelope(), m)
+		if got := summary(r); err != nil || got != "temperror temperror temperror temperror temperror none false false" {
+			t.Errorf("%s, %v", got, err)
+		}
+	})
+}
