@@ -13,7 +13,7 @@ import (
 )
 
 func rdnsChecks() []Check {
-	return []Check{rdnsForwardConfirmed, rdnsName, rdnsOwnDomain}
+	return []Check{rdnsForwardConfirmed, rdnsName, rdnsGeneric, rdnsOwnDomain}
 }
 
 var rdnsForwardConfirmed = rule{About{
