@@ -57,4 +57,3 @@ func (s *Subject) judgeGeneric(ctx context.Context, a SendingAddress, name world
 	f.Records = []finding.Record{{Name: world.ReverseName(a.IP).String(), Type: "PTR", Value: wanted.String() + "."}}
 	return f
 }
-
