@@ -3,6 +3,7 @@ package spf_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -259,6 +260,27 @@ func TestPointersThroughAliases(t *testing.T) {
 		"1.0-25.2.0.192.in-addr.arpa PTR Mail.Example.NET", "mail.example.net CNAME h.example.org", "h.example.org A 192.0.2.1")
 	if e := spf.Evaluate(t.Context(), z, from("alice@example.com", "192.0.2.1")); e.Result != spf.Pass {
 		t.Error(e.Text())
+	}
+}
+
+// TestTenPointers: names behind the tenth do not count (section 4.6.4).
+func TestTenPointers(t *testing.T) {
+	lines := []string{"example.com TXT v=spf1 ptr:example.net ~all", "z.example.net A 192.0.2.1", "1.2.0.192.in-addr.arpa PTR z.example.net"}
+	for i := range 9 {
+		lines = append(lines, fmt.Sprintf("1.2.0.192.in-addr.arpa PTR n%d.example.net", i))
+	}
+	for want, more := range map[spf.Result]string{spf.Pass: "other.test TXT x", spf.SoftFail: "1.2.0.192.in-addr.arpa PTR n9.example.net"} {
+		if e := spf.Evaluate(t.Context(), zoneOf(t, append(lines, more)...), from("alice@example.com", "192.0.2.1")); e.Result != want {
+			t.Errorf("want %s\n%s", want, e.Text())
+		}
+	}
+}
+
+// TestNullMX: there is no host to ask for (RFC 7505).
+func TestNullMX(t *testing.T) {
+	z := zoneOf(t, "example.com TXT v=spf1 mx -all", "example.com MX 0 .")
+	if e := spf.Evaluate(t.Context(), z, from("alice@example.com", "192.0.2.1")); e.Result != spf.Fail || e.Voids != 0 || z.queries.Load() != 2 {
+		t.Errorf("%d queries\n%s", z.queries.Load(), e.Text())
 	}
 }
 

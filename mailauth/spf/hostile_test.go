@@ -121,6 +121,19 @@ func TestExpandIsCutByItsBounds(t *testing.T) {
 	}
 }
 
+// TestExpandKeepsFewTerms: a hundred records as long as DNS carries hold more
+// terms than anybody should remember.
+func TestExpandKeepsFewTerms(t *testing.T) {
+	tree := expand(t, bomb{"v=spf1 include:x.%{d}" + strings.Repeat(" -ip6:::", 8000)}, spf.Bounds{})
+	kept := 0
+	for _, n := range tree.Nodes {
+		kept += len(n.Terms) + len(n.Record.Terms)
+	}
+	if !tree.Cut || kept > 100_000 {
+		t.Errorf("%d terms are kept, cut %v", kept, tree.Cut)
+	}
+}
+
 // TestCancelledContext ends an evaluation as a temperror.
 func TestCancelledContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
