@@ -13,8 +13,8 @@
 //
 // Evaluate judges the reverse-path, and postmaster at the HELO name when the
 // reverse-path is null (section 2.4). EvaluateHELO judges the HELO name. Both
-// obey the limits of section 4.6.4 before they ask, never after: ten terms that
-// look something up, two void ones, ten names behind one mx or ptr.
+// obey the limits of section 4.6.4: ten terms that look something up, counted
+// before they ask; two that find nothing; ten names behind one mx or ptr.
 //
 // The parts of an evaluation stand open, because a person and the checks want to
 // know why:
@@ -23,13 +23,13 @@
 //	found := spf.Fetch(ctx, w, name)             // what stands at a name, look-alikes too
 //	tree := spf.Expand(ctx, w, domain, spf.Bounds{}) // all includes, costs, addresses
 //
-// Three decisions the RFC leaves open: a target name that DNS cannot carry (an
+// Decisions the RFC leaves open: a target name that DNS cannot carry (an
 // empty label, one over 63 octets; section 4.8) does not exist, so its
 // mechanism does not match. More than ten MX records are a permerror whether or
 // not one of the first ten would have matched, so that the result does not
-// hang on their order. Looking up %{p} counts as one term, once.
+// hang on their order. The first exchanger that matches ends an mx: the others
+// are not asked for. Looking up %{p} counts as one term, once.
 //
 // Standards: RFC 7208; RFC 8616 section 4 (internationalized mail); RFC 7505
-// (null MX); RFC 4408 appendices for nothing but history. Type 99 records are
-// not asked for (section 3.1).
+// (null MX). Type 99 records are not asked for (section 3.1).
 package spf
