@@ -209,6 +209,49 @@ func TestBodyThatBreaksOff(t *testing.T) {
 	}
 }
 
+// A server has the body in pieces of any size, and may ask for SPF first.
+func TestPieces(t *testing.T) {
+	text := message4K(t, "a@example.net")
+	want := verify(t, sender(t), text, envelope())
+	header := message.ParseHeader(text)
+	for _, size := range []int{1, 7, 4096} {
+		v := mailauth.Begin(context.Background(), worldOf(newZone(t, sender(t))), envelope())
+		if iprev, s := v.Session(); iprev.Result != "pass" || s.Result != "pass" {
+			t.Errorf("session: %s, %s", iprev.Result, s.Result)
+		}
+		v.Header(header)
+		for body := range slices.Chunk([]byte(text[header.Size:]), size) {
+			if n, err := v.Write(body); n != len(body) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if d := cmp.Diff(want.Field().String(), v.Results().Field().String()); d != "" {
+			t.Errorf("pieces of %d: %s", size, d)
+		}
+	}
+}
+
+// Whatever a stranger sends, the field stays one field and the JSON is JSON.
+func FuzzVerify(f *testing.F) {
+	f.Add(message4K(f, "a@example.net"), "mail.example.net", "a@example.net")
+	f.Add("From: a@example.net\r\nDKIM-Signature: v=1; a=rsa-sha256; d=x\r\n y; s=\"; b=;;\r\n\r\n", "x; dkim=pass\r\nX: y", "\"a b\"@example.net")
+	zoneText := sender(f)
+	f.Fuzz(func(t *testing.T, text, helo, from string) {
+		e := envelope()
+		e.HELO = helo
+		e.ReversePath, _ = mail.ParseAddress(from)
+		r := verify(t, zoneText, text, e)
+		field := r.Field()
+		back, err := authres.Parse(field.String())
+		if err != nil || len(back.Results) != len(field.Results) || strings.ContainsAny(field.String(), "\r\n") {
+			t.Errorf("%q: %v", field, err)
+		}
+		if text, err := json.Marshal(r); err != nil || !json.Valid(text) {
+			t.Errorf("%s, %v", text, err)
+		}
+	})
+}
+
 // silent is a resolver that never answers; it obeys its context.
 type silent struct{}
 

@@ -20,6 +20,12 @@
 //	a := dmarc.AuthorizeReport(ctx, w, domain, uri)   // may reports go to a stranger?
 //	l := dmarc.ReadAs7489(ctx, w, d)                  // what a receiver of the old school sees
 //
+// Where the RFC leaves a choice: tag names are read in any case. A record with a
+// repeated tag is no valid record (RFC 6376 section 3.2), and the walk goes on. One
+// that is valid but has no usable policy and no address for reports is a permerror,
+// not none. The organizational domain of a walk that failed is unknown, so only the
+// author's very domain aligns then.
+//
 // The package knows nothing of SPF and DKIM but a domain and whether it passed.
 //
 // Standards: RFC 9989 (DMARC; obsoletes 7489 and 9091), RFC 9990 (aggregate

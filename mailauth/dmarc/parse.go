@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// maxTags bounds the tree of a hostile record; the registry knows 14 names.
-const maxTags = 64
+// maxParts bounds the tree of a hostile record and what is said about it; the
+// registry knows 14 tags.
+const maxParts = 64
 
 // Parse reads a policy record with everything that is wrong with it. It returns no
 // record when the text is not a DMARC record at all; everything else is read as
@@ -51,14 +52,15 @@ func (p *parser) checkCharacters() {
 
 // split cuts the text into its tags and keeps their places.
 func (p *parser) split() {
-	at := 0
+	at, n := 0, 0
 	for part := range strings.SplitSeq(p.r.Text, ";") {
-		if len(p.r.Tags) == maxTags {
-			p.complain(NotATag, Ignored, at, "", "everything behind the first %d tags is passed over", maxTags)
+		if n == maxParts {
+			p.complain(NotATag, Ignored, at, "", "everything behind the first %d tags is passed over", maxParts)
 			return
 		}
 		p.addTag(part, at)
 		at += len(part) + 1
+		n++
 	}
 }
 

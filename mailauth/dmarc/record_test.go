@@ -77,6 +77,20 @@ func TestParseFindsEveryProblem(t *testing.T) {
 	}
 }
 
+// A TXT record can have 64 KB; what is said about one stays short.
+func TestParseIsBounded(t *testing.T) {
+	for _, part := range []string{"a;", ";", "a=b;", "p=none;", "rua=x,x,x;", "=;"} {
+		r, problems := dmarc.Parse("v=DMARC1;" + strings.Repeat(part, 65000/len(part)))
+		if len(r.Tags) > 64 || len(problems) > 200 {
+			t.Errorf("%q: %d tags, %d problems", part, len(r.Tags), len(problems))
+		}
+	}
+	r, problems := dmarc.Parse("v=DMARC1; p=none; rua=" + strings.Repeat("mailto:a@b,", 6000))
+	if len(r.RUA) > 32 || len(problems) > 64 {
+		t.Errorf("%d URIs, %d problems", len(r.RUA), len(problems))
+	}
+}
+
 func TestParseGivesPlaces(t *testing.T) {
 	text := "v=DMARC1;  sp = bad ; p=none; rua= mailto:a@example.com , x@example.com"
 	r, problems := dmarc.Parse(text)

@@ -25,7 +25,8 @@ type Step struct {
 	Err    error         // not nil when the question failed: temporary or bogus. An absence is no failure
 	Denied error         // the absence, when there was one: NXDOMAIN or no data
 
-	Candidates []string  // the texts that begin with v=DMARC1; more than one are all discarded
+	Texts      []string  // all TXT records there, other people's too
+	Candidates []string  // of them, those that begin with v=DMARC1; more than one are all discarded
 	Record     *Record   // the one record, nil when there is none, several, or an invalid one
 	Problems   []Problem // of the one candidate, whether it became the record or not
 }
@@ -82,6 +83,7 @@ func askRecord(ctx context.Context, r world.Resolver, d mail.Domain) *Step {
 
 func (s *Step) read(texts []world.TXT) {
 	for _, t := range texts {
+		s.Texts = append(s.Texts, t.Text)
 		if LooksLikeRecord(t.Text) {
 			s.Candidates = append(s.Candidates, t.Text)
 		}
