@@ -30,26 +30,34 @@ const (
 // may be quoted and may be UTF-8; the domain may be an address literal. Comments
 // and display names belong to header fields and are refused here.
 func ParseAddress(s string) (Address, error) {
-	local, rest, err := cutLocalPart(s)
+	if len(s) > maxPath*maxUnicode/maxName { // before anything is parsed or quoted
+		return Address{}, fmt.Errorf("%w: %.40q... is too long", ErrAddress, s)
+	}
+	a, err := parseMailbox(s)
 	if err != nil {
 		return Address{}, fmt.Errorf("%w: %q (%s)", ErrAddress, s, err)
 	}
-	a := Address{Local: local}
-	if strings.HasPrefix(rest, "[") {
-		a.Literal, err = parseLiteral(rest)
-	} else {
-		a.Domain, err = ParseDomain(rest)
-		if strings.HasSuffix(rest, ".") {
-			err = errors.New("the domain ends in a dot") // not in the grammar of a path
-		}
-	}
-	if err != nil {
-		return Address{}, fmt.Errorf("%w: %q (%s)", ErrAddress, s, err)
-	}
-	if len(local) > maxLocalPart || len(a.String()) > maxPath {
+	if len(a.Local) > maxLocalPart || len(a.String()) > maxPath {
 		return Address{}, fmt.Errorf("%w: %.40q... is too long", ErrAddress, s)
 	}
 	return a, nil
+}
+
+func parseMailbox(s string) (a Address, err error) {
+	local, rest, err := cutLocalPart(s)
+	if err != nil {
+		return Address{}, err
+	}
+	a.Local = local
+	switch {
+	case strings.HasPrefix(rest, "["):
+		a.Literal, err = parseLiteral(rest)
+	case strings.HasSuffix(rest, "."):
+		err = errors.New("the domain ends in a dot") // not in the grammar of a path
+	default:
+		a.Domain, err = ParseDomain(rest)
+	}
+	return a, err
 }
 
 // MustParseAddress is ParseAddress for addresses written in the program itself.
@@ -66,7 +74,7 @@ func MustParseAddress(s string) Address {
 // 4.1.1.3), and an obsolete source route, which is dropped (appendix C).
 func ParsePath(s string) (Address, error) {
 	if len(s) < 2 || s[0] != '<' || s[len(s)-1] != '>' {
-		return Address{}, fmt.Errorf("%w: %q lacks its angle brackets", ErrAddress, s)
+		return Address{}, fmt.Errorf("%w: %.40q lacks its angle brackets", ErrAddress, s)
 	}
 	inner := s[1 : len(s)-1]
 	if inner == "" {
@@ -76,13 +84,31 @@ func ParsePath(s string) (Address, error) {
 		return Address{Local: inner}, nil
 	}
 	if inner[0] == '@' {
-		_, mailbox, ok := strings.Cut(inner, ":")
-		if !ok {
-			return Address{}, fmt.Errorf("%w: %q is a route without a mailbox", ErrAddress, s)
+		mailbox, err := dropRoute(inner)
+		if err != nil {
+			return Address{}, fmt.Errorf("%w: %.80q (%s)", ErrAddress, s, err)
 		}
 		inner = mailbox
 	}
 	return ParseAddress(inner)
+}
+
+// dropRoute takes "@a.example,@b.example:" off the front of a path.
+func dropRoute(path string) (mailbox string, err error) {
+	route, mailbox, ok := strings.Cut(path, ":")
+	if !ok {
+		return "", errors.New("a route without a mailbox")
+	}
+	for hop := range strings.SplitSeq(route, ",") {
+		domain, ok := strings.CutPrefix(hop, "@")
+		if !ok {
+			return "", errors.New("a route is a list of domains, each behind its @")
+		}
+		if _, err := ParseDomain(domain); err != nil {
+			return "", err
+		}
+	}
+	return mailbox, nil
 }
 
 // cutLocalPart takes the local part off the front and returns what follows "@".
@@ -114,8 +140,8 @@ func cutQuoted(s string) (local, rest string, err error) {
 			if !ok {
 				return "", "", errors.New("there is no @ after the quoted local part")
 			}
-			if !utf8.ValidString(b.String()) {
-				return "", "", errors.New("the local part is not UTF-8")
+			if !utf8.ValidString(b.String()) || strings.ContainsFunc(b.String(), isC1) {
+				return "", "", errors.New("the local part is not UTF-8 text")
 			}
 			return b.String(), after, nil
 		case c == '\\' && i+1 < len(s) && isPrintable(s[i+1]):
@@ -149,12 +175,16 @@ func isDotString(s string) bool {
 func notAtext(r rune) bool {
 	switch {
 	case r >= 0x80:
-		return r < 0xA0 // C1 controls are no text
+		return isC1(r)
 	case r >= '0' && r <= '9', r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z':
 		return false
 	}
 	return !strings.ContainsRune("!#$%&'*+-/=?^_`{|}~", r)
 }
+
+// isC1 finds the control characters beyond ASCII. The grammar of RFC 6531 lets
+// them in; nobody has them in an address but those who attack terminals.
+func isC1(r rune) bool { return r >= 0x80 && r < 0xA0 }
 
 // parseLiteral reads [192.0.2.1] and [IPv6:2001:db8::1] (RFC 5321 section 4.1.3).
 func parseLiteral(s string) (netip.Addr, error) {

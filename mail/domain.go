@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
@@ -31,33 +32,59 @@ var profile = idna.New(
 // display keeps unusual but harmless names readable instead of failing.
 var display = idna.New(idna.BidiRule())
 
+// maxName is the longest name in octets without its final dot (RFC 1035 section
+// 2.3.4), and maxUnicode more than its Unicode form can have.
+const (
+	maxName    = 253
+	maxUnicode = 4 * maxName
+)
+
 // ParseDomain reads a domain as a person or a protocol writes it: Unicode or
 // ASCII, any case, with or without the final dot. Address literals, empty
 // labels, underscores and names over 253 octets are refused.
 func ParseDomain(s string) (Domain, error) {
 	name := strings.TrimSuffix(s, ".")
-	if name == "" {
+	switch _, err := netip.ParseAddr(name); {
+	case name == "":
 		return Domain{}, fmt.Errorf("%w: it is empty", ErrDomain)
-	}
-	if _, err := netip.ParseAddr(name); err == nil {
+	case len(name) > maxUnicode:
+		return Domain{}, fmt.Errorf("%w: %.40q... is too long", ErrDomain, s)
+	case err == nil:
 		return Domain{}, fmt.Errorf("%w: %q is an IP address", ErrDomain, s)
+	case !utf8.ValidString(name):
+		return Domain{}, fmt.Errorf("%w: %q is not UTF-8", ErrDomain, s)
 	}
+	ascii, err := toASCII(name)
+	if err != nil {
+		return Domain{}, fmt.Errorf("%w: %q (%s)", ErrDomain, s, err)
+	}
+	return Domain{ascii}, nil
+}
+
+// toASCII gives the normal form, all its labels checked.
+func toASCII(name string) (string, error) {
 	if isPlainHostname(name) {
-		return Domain{name}, nil
+		return name, nil
+	}
+	if lower := strings.ToLower(name); isPlainHostname(lower) && isASCII(name) {
+		return lower, nil
 	}
 	ascii, err := profile.ToASCII(name)
 	if err != nil {
-		return Domain{}, fmt.Errorf("%w: %q (%s)", ErrDomain, s, plainReason(err))
+		return "", errors.New(plainReason(err))
 	}
-	if !isPlainHostname(ascii) && !hasALabel(ascii) {
-		return Domain{}, fmt.Errorf("%w: %q", ErrDomain, s)
+	labels := strings.Split(ascii, ".")
+	for _, label := range labels {
+		if !isPlainLabel(label) && !isALabel(label) {
+			return "", fmt.Errorf("the label %q", label)
+		}
 	}
-	if isNumeric(ascii[strings.LastIndexByte(ascii, '.')+1:]) {
+	if isNumeric(labels[len(labels)-1]) {
 		// RFC 3696 section 2: a top-level label is never all digits, so that a
 		// dotted quad cannot be taken for a name.
-		return Domain{}, fmt.Errorf("%w: %q ends in a number", ErrDomain, s)
+		return "", errors.New("it ends in a number")
 	}
-	return Domain{ascii}, nil
+	return ascii, nil
 }
 
 // MustParseDomain is ParseDomain for names written in the program itself.
@@ -71,12 +98,10 @@ func MustParseDomain(s string) Domain {
 
 // isPlainHostname is the fast path: already normal, nothing for IDNA to do.
 func isPlainHostname(s string) bool {
-	if len(s) > 253 {
+	if len(s) > maxName {
 		return false
 	}
-	labels := 0
 	for label := range strings.SplitSeq(s, ".") {
-		labels++
 		if !isPlainLabel(label) {
 			return false
 		}
@@ -84,12 +109,17 @@ func isPlainHostname(s string) bool {
 	return !isNumeric(s[strings.LastIndexByte(s, '.')+1:])
 }
 
-func isPlainLabel(s string) bool {
+// isPlainLabel is a letters-digits-hyphen label in lower case that is no A-label:
+// those are IDNA's to judge. Hyphens in its third and fourth place are reserved
+// (RFC 5890 section 2.3.1), but hosts have them.
+func isPlainLabel(s string) bool { return isLabel(s) && !strings.HasPrefix(s, "xn--") }
+
+// isALabel is for labels that went through IDNA, which knows the valid ones.
+func isALabel(s string) bool { return isLabel(s) && strings.HasPrefix(s, "xn--") }
+
+func isLabel(s string) bool {
 	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
 		return false
-	}
-	if len(s) >= 4 && s[2] == '-' && s[3] == '-' {
-		return false // A-labels and their look-alikes are IDNA's to judge
 	}
 	for i := range len(s) {
 		c := s[i]
@@ -100,8 +130,8 @@ func isPlainLabel(s string) bool {
 	return true
 }
 
-func hasALabel(s string) bool {
-	return strings.HasPrefix(s, "xn--") || strings.Contains(s, ".xn--")
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 func isNumeric(s string) bool {

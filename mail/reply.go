@@ -146,7 +146,8 @@ func (r Reply) String() string {
 }
 
 // Wire is the reply as it is sent: one CRLF-ended line each, the enhanced code
-// on every one of them.
+// on every one of them. Control characters become spaces: a text that quotes a
+// stranger must not end the line.
 func (r Reply) Wire() string {
 	lines := r.Lines
 	if len(lines) == 0 {
@@ -162,9 +163,16 @@ func (r Reply) Wire() string {
 		if !r.Enhanced.IsZero() {
 			b.WriteString(r.Enhanced.String() + " ")
 		}
-		b.WriteString(line + "\r\n")
+		b.WriteString(strings.Map(withoutControls, line) + "\r\n")
 	}
 	return b.String()
+}
+
+func withoutControls(r rune) rune {
+	if r < ' ' && r != '\t' || r == 0x7f {
+		return ' '
+	}
+	return r
 }
 
 // Error makes a negative reply usable as an error.
