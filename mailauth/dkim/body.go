@@ -112,10 +112,15 @@ func (f *bodyForm) write(p []byte) {
 	}
 }
 
-// run is the length of the text at the beginning of p that is copied as it is.
+// run is the length of the text at the beginning of p that is copied as it is. A
+// single space between words is text in both forms.
 func (f *bodyForm) run(p []byte) int {
 	for i, c := range p {
-		if c <= ' ' && (c == '\n' || c == '\r' || f.relaxed && (c == ' ' || c == '\t')) {
+		switch {
+		case c > ' ':
+		case c == '\n' || c == '\r':
+			return i
+		case f.relaxed && c == '\t', f.relaxed && c == ' ' && (i+1 == len(p) || p[i+1] <= ' '):
 			return i
 		}
 	}

@@ -69,19 +69,56 @@ func ParseSignature(value string) (*Signature, error) {
 	s := &Signature{Length: noLimit, Header: Simple, Body: Simple}
 	s.Tags, s.Problems = ParseTags(value)
 	s.readVersion()
-	s.readAlgorithm()
-	s.readCanonicalization()
 	s.readSigner()
+	s.readIdentity()
+	s.readMessage()
+	return s, s.usable()
+}
+
+// ParseARCMessageSignature reads the body of an ARC-Message-Signature field: a
+// DKIM signature without a version, whose i= is the instance (RFC 8617 section
+// 4.1.2).
+func ParseARCMessageSignature(value string) (*Signature, error) {
+	s := &Signature{Length: noLimit, Header: Simple, Body: Simple}
+	s.Tags, s.Problems = ParseTags(value)
+	s.readSigner()
+	s.readMessage()
+	if s.Signs("ARC-Seal") {
+		s.bad("h", "names ARC-Seal") // RFC 8617 section 4.1.2 forbids it
+	}
+	return s, s.usable()
+}
+
+// ParseARCSeal reads the body of an ARC-Seal field: a signature over the ARC
+// fields only, always in relaxed form (RFC 8617 section 4.1.3).
+func ParseARCSeal(value string) (*Signature, error) {
+	s := &Signature{Length: noLimit}
+	s.Tags, s.Problems = ParseTags(value)
+	s.readSigner()
+	s.Value = s.readBase64("b")
+	s.Time = s.readTime("t")
+	if _, ok := s.Tags.Get("h"); ok {
+		s.bad("h", "must not be there") // RFC 8617 section 4.1.3
+	}
+	return s, s.usable()
+}
+
+func (s *Signature) usable() error {
+	if p, bad := fatal(s.Problems); bad {
+		return fmt.Errorf("the signature cannot be used: %s", p)
+	}
+	return nil
+}
+
+// readMessage reads the tags about the message that is signed, and b=.
+func (s *Signature) readMessage() {
+	s.readCanonicalization()
 	s.readSigned()
 	s.BodyHash = s.readBase64("bh")
 	s.Value = s.readBase64("b")
 	s.readLength()
 	s.readTimes()
 	s.readQuery()
-	if p, bad := fatal(s.Problems); bad {
-		return s, fmt.Errorf("the signature cannot be used: %s", p)
-	}
-	return s, nil
 }
 
 func (s *Signature) bad(tag, format string, args ...any) {
@@ -134,8 +171,9 @@ func (s *Signature) readCanonicalization() {
 	}
 }
 
-// readSigner reads d=, s= and i=.
+// readSigner reads a=, d= and s=.
 func (s *Signature) readSigner() {
+	s.readAlgorithm()
 	if d, ok := s.need("d"); ok {
 		domain, err := mail.ParseDomain(d)
 		if err != nil {
@@ -148,7 +186,12 @@ func (s *Signature) readSigner() {
 			s.bad("s", "%.80q is not a selector", selector)
 		}
 	}
-	s.AUID, s.auidDomain = "@"+s.Domain.String(), s.Domain
+	s.auidDomain = s.Domain
+}
+
+// readIdentity reads i=.
+func (s *Signature) readIdentity() {
+	s.AUID = "@" + s.Domain.String()
 	i, ok := s.Tags.Get("i")
 	if !ok {
 		return

@@ -66,18 +66,31 @@ func NewVerifier(header message.Header) *Verifier {
 		if len(v.pending) == maxReported {
 			break
 		}
-		p := &pending{field: f}
-		p.Field = f.Raw()
-		v.pending = append(v.pending, p)
-		if len(v.pending) > maxVerified {
-			p.judge(Policy, "not verified: only the first %d signatures are", maxVerified)
-			continue
-		}
-		if p.read(); p.Result == None {
-			p.body = v.bodies.want(p.Signature.Body, p.Signature.Length)
-		}
+		v.add(f, ParseSignature)
 	}
 	return v
+}
+
+// NewARCVerifier verifies one ARC-Message-Signature as a signature of the message,
+// which it is but for its name and two tags.
+func NewARCVerifier(header message.Header, field message.Field) *Verifier {
+	v := &Verifier{header: header}
+	v.add(field, ParseARCMessageSignature)
+	return v
+}
+
+func (v *Verifier) add(f message.Field, parse func(string) (*Signature, error)) {
+	p := &pending{field: f}
+	p.Field = f.Raw()
+	v.pending = append(v.pending, p)
+	if len(v.pending) > maxVerified {
+		p.judge(Policy, "not verified: only the first %d signatures are", maxVerified)
+		return
+	}
+	s, err := parse(f.Body())
+	if p.read(s, err); p.Result == None {
+		p.body = v.bodies.want(s.Body, s.Length)
+	}
 }
 
 func (v *Verifier) needsBody() bool {
@@ -110,12 +123,8 @@ func (v *Verifier) Results(ctx context.Context, r world.Resolver, now time.Time)
 }
 
 // read judges what the signature alone tells.
-func (p *pending) read() {
-	s, err := ParseSignature(p.field.Body())
-	p.Signature = s
-	p.Domain, p.Selector, p.AUID, p.Algorithm = s.Domain, s.Selector, s.AUID, s.Algorithm
-	p.Signed, p.Canonicalization = s.Signed, s.Canonicalization()
-	p.BodyLimited = s.Length != noLimit
+func (p *pending) read(s *Signature, err error) {
+	p.describe(s)
 	switch {
 	case err != nil:
 		p.judge(Neutral, "%s", err)
@@ -128,31 +137,56 @@ func (p *pending) read() {
 	}
 }
 
+func (p *pending) describe(s *Signature) {
+	p.Signature = s
+	p.Domain, p.Selector, p.AUID, p.Algorithm = s.Domain, s.Selector, s.AUID, s.Algorithm
+	p.Signed, p.Canonicalization = s.Signed, s.Canonicalization()
+	p.BodyLimited = s.Length != noLimit
+}
+
 // verify judges one signature against time, key, body and header.
 func (v *Verifier) verify(ctx context.Context, r world.Resolver, p *pending, now time.Time) {
-	s := p.Signature
-	switch {
-	case v.broken != nil:
+	if v.broken != nil {
 		p.judge(TempError, "the body did not come whole: %s", v.broken)
 		return
-	case !s.Expires.IsZero() && now.After(s.Expires):
-		p.judge(PermError, "expired at %s", s.Expires.Format(time.RFC3339))
-		return
-	case s.Time.After(now.Add(clockSkew)):
-		p.judge(PermError, "signed in the future, at %s", s.Time.Format(time.RFC3339))
+	}
+	if !p.checkTime(now) {
 		return
 	}
 	keys, ok := p.findKeys(ctx, r)
-	if !ok || !v.checkBody(p) {
-		return
+	if ok && v.checkBody(p) {
+		p.checkValue(keys, headerHash(v.header, p.field, p.Signature))
 	}
-	digest := headerHash(v.header, p.field, s)
-	for _, k := range keys {
-		p.useKey(k)
-		if p.checkKey(k) && p.checkValue(k, digest) {
-			return
+}
+
+// VerifySigned judges a signature over a digest that the caller made: time, key
+// and value. ARC seals are such signatures.
+func VerifySigned(ctx context.Context, r world.Resolver, s *Signature, digest [sha256.Size]byte, now time.Time) Verification {
+	p := &pending{}
+	p.describe(s)
+	if s.Algorithm == RSASHA1 {
+		p.judge(PermError, "rsa-sha1 is not safe and must not be used")
+		return p.Verification
+	}
+	if p.checkTime(now) {
+		if keys, ok := p.findKeys(ctx, r); ok {
+			p.checkValue(keys, digest)
 		}
 	}
+	return p.Verification
+}
+
+func (p *pending) checkTime(now time.Time) bool {
+	s := p.Signature
+	switch {
+	case !s.Expires.IsZero() && now.After(s.Expires):
+		p.judge(PermError, "expired at %s", s.Expires.Format(time.RFC3339))
+	case s.Time.After(now.Add(clockSkew)):
+		p.judge(PermError, "signed in the future, at %s", s.Time.Format(time.RFC3339))
+	default:
+		return true
+	}
+	return false
 }
 
 // findKeys asks for the key, and says which of none, broken and unreachable it is.
@@ -228,12 +262,22 @@ func (v *Verifier) checkBody(p *pending) bool {
 	return false
 }
 
-// checkValue verifies b= and gives the verdict.
-func (p *pending) checkValue(k *Key, digest [sha256.Size]byte) bool {
-	if err := VerifyDigest(k.Public, digest, p.Signature.Value); err != nil {
+// checkValue tries the keys until one fits; without one the last tells why.
+func (p *pending) checkValue(keys []*Key, digest [sha256.Size]byte) {
+	for _, k := range keys {
+		p.useKey(k)
+		if !p.checkKey(k) {
+			continue
+		}
+		if err := VerifyDigest(k.Public, digest, p.Signature.Value); err == nil {
+			p.pass()
+			return
+		}
 		p.judge(Fail, "the signature does not match: the header was changed, or the key is another")
-		return false
 	}
+}
+
+func (p *pending) pass() {
 	p.Result, p.Reason = Pass, ""
 	switch {
 	case p.BodyLimited:
@@ -241,7 +285,6 @@ func (p *pending) checkValue(k *Key, digest [sha256.Size]byte) bool {
 	case p.Testing:
 		p.Reason = "the key says that the domain only tests"
 	}
-	return true
 }
 
 // VerifyDigest verifies a signature over a SHA-256 digest with an RSA (PKCS #1
