@@ -25,6 +25,9 @@ type commandLine struct {
 	Check   checkCommand   `cmd:"" help:"Audit a domain, a host, an address, a message (-), or this machine's way out (egress)."`
 	Explain explainCommand `cmd:"" help:"Show the manual page of a check."`
 	SPF     spfCommand     `cmd:"" name:"spf" help:"Evaluate SPF for an address, a sender and a HELO name, with every step."`
+	Verify  verifyCommand  `cmd:"" help:"Verify the message on standard input: iprev, SPF, DKIM, DMARC, ARC."`
+	Sign    signCommand    `cmd:"" help:"Sign the message on standard input with DKIM."`
+	Lab     labCommand     `cmd:"" help:"Start an Internet on loopback and show an audit in it."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/mailauth"
 	"github.com/allgreen-mail/allgreen/smtp"
 	"github.com/allgreen-mail/allgreen/world"
 )
@@ -164,20 +165,21 @@ var heloPTR = rule{About{
 // compareWithPTR compares a name that the server says with its PTR names.
 func (s *Subject) compareWithPTR(ctx context.Context, v Server, said, where string) finding.Finding {
 	rev := s.IPRev(ctx, v.IP)
-	switch {
-	case errors.Is(rev.Err, world.ErrNotFound):
+	switch rev.Result {
+	case mailauth.IPRevPermError:
 		return finding.Finding{Code: "no-ptr", Summary: v.IP.String() + " has no PTR record"}
-	case rev.Err != nil:
+	case mailauth.IPRevTempError:
 		return unseen(v.String(), rev.Err)
 	}
-	for _, name := range rev.Names {
+	names := s.reverseNames(ctx, v.IP)
+	for _, name := range names {
 		if strings.EqualFold(name.Text(), strings.TrimSuffix(said, ".")) {
 			return finding.Finding{Code: "same", Summary: fmt.Sprintf("%s and PTR of %s are %s", where, v.IP, said)}
 		}
 	}
 	return finding.Finding{Code: "differs",
-		Summary:  fmt.Sprintf("%s of %s says %.80q, its PTR record says %s", where, v, said, joinNames(rev.Names)),
-		Evidence: []string{fmt.Sprintf("%s PTR: %s", world.ReverseName(v.IP), joinNames(rev.Names))}}
+		Summary:  fmt.Sprintf("%s of %s says %.80q, its PTR record says %s", where, v, said, joinNames(names)),
+		Evidence: []string{fmt.Sprintf("%s PTR: %s", world.ReverseName(v.IP), joinNames(names))}}
 }
 
 var heloBanner = rule{About{

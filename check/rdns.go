@@ -2,13 +2,12 @@ package check
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/mailauth"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
@@ -54,36 +53,36 @@ func (s *Subject) judgeIPRev(ctx context.Context, a SendingAddress) finding.Find
 	rev := s.IPRev(ctx, a.IP)
 	wanted := s.wantedName(ctx, a)
 	f := finding.Finding{Subject: a.IP.String()}
-	switch {
-	case len(rev.Confirmed) > 0:
+	switch rev.Result {
+	case mailauth.IPRevPass:
 		f.Code = "confirmed"
-		f.Summary = fmt.Sprintf("%s is %s, and back", a.IP, rev.Confirmed[0].Text())
-	case errors.Is(rev.Err, world.ErrNotFound):
+		f.Summary = fmt.Sprintf("%s is %s, and back", a.IP, rev.Name.Text())
+	case mailauth.IPRevPermError:
 		f.Code = "no-ptr"
 		f.Summary = fmt.Sprintf("%s has no PTR record", a.IP)
 		f.Evidence = []string{evidenceOf(rev.Err)}
 		f.Fix = fmt.Sprintf("Ask the owner of %s to set its PTR record to %s.", a.IP, wanted)
 		f.Records = []finding.Record{{Name: world.ReverseName(a.IP).String(), Type: "PTR", Value: wanted.String() + "."}}
-	case rev.Err != nil:
-		return unseen(a.IP.String(), rev.Err)
+	case mailauth.IPRevFail:
+		s.describeUnconfirmed(ctx, &f, rev)
 	default:
-		s.describeUnconfirmed(&f, a.IP, rev)
+		return unseen(a.IP.String(), rev.Err)
 	}
 	return f
 }
 
 // describeUnconfirmed fills in a finding about a PTR name that leads elsewhere.
-func (s *Subject) describeUnconfirmed(f *finding.Finding, ip netip.Addr, rev IPRev) {
-	name := rev.Names[0]
+func (s *Subject) describeUnconfirmed(ctx context.Context, f *finding.Finding, rev mailauth.IPRev) {
+	name := rev.Names[0].Name
 	f.Code = "not-confirmed"
-	f.Summary = fmt.Sprintf("%s is named %s, which does not lead back to it", ip, name.Text())
-	f.Evidence = []string{fmt.Sprintf("%s PTR: %s", world.ReverseName(ip), joinNames(rev.Names))}
-	for _, step := range rev.Forward {
-		f.Evidence = append(f.Evidence, step.String())
+	f.Summary = fmt.Sprintf("%s is named %s, which does not lead back to it", rev.IP, name.Text())
+	f.Evidence = []string{fmt.Sprintf("%s PTR: %s", world.ReverseName(rev.IP), joinNames(s.reverseNames(ctx, rev.IP)))}
+	for _, n := range rev.Names {
+		f.Evidence = append(f.Evidence, forwardEvidence(n))
 	}
 	f.Fix = fmt.Sprintf("Either add the address to %s, or have the PTR record name a host that has it.", name.Text())
 	f.Who = finding.DNSOwner
-	f.Records = []finding.Record{{Name: name.String(), Type: addressType(ip), Value: ip.String()}}
+	f.Records = []finding.Record{{Name: name.String(), Type: addressType(rev.IP), Value: rev.IP.String()}}
 }
 
 func addressType(ip netip.Addr) string {
@@ -91,14 +90,6 @@ func addressType(ip netip.Addr) string {
 		return "A"
 	}
 	return "AAAA"
-}
-
-func joinNames(names []world.Name) string {
-	var texts []string
-	for _, n := range names {
-		texts = append(texts, n.Text())
-	}
-	return strings.Join(texts, ", ")
 }
 
 // wantedName is the name that the PTR record of an address should carry: that of
@@ -141,7 +132,7 @@ var rdnsName = rule{About{
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	var found []finding.Finding
 	for _, a := range s.Addresses(ctx) {
-		found = append(found, judgeRevName(a.IP, s.IPRev(ctx, a.IP).Names)...)
+		found = append(found, judgeRevName(a.IP, s.reverseNames(ctx, a.IP))...)
 	}
 	return found
 }}

@@ -31,8 +31,8 @@ var rdnsGeneric = rule{About{
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	var found []finding.Finding
 	for _, a := range s.Addresses(ctx) {
-		for _, name := range s.IPRev(ctx, a.IP).Names[:min(1, len(s.IPRev(ctx, a.IP).Names))] {
-			found = append(found, s.judgeGeneric(ctx, a, name))
+		if names := s.reverseNames(ctx, a.IP); len(names) > 0 {
+			found = append(found, s.judgeGeneric(ctx, a, names[0]))
 		}
 	}
 	return found

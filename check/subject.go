@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/mailauth"
 	"github.com/allgreen-mail/allgreen/mailauth/dmarc"
 	"github.com/allgreen-mail/allgreen/mailauth/spf"
 	"github.com/allgreen-mail/allgreen/route"
@@ -25,7 +26,7 @@ type Subject struct {
 	spf        memo[mail.Domain, spf.Fetched]
 	trees      memo[mail.Domain, *spf.Tree]
 	dmarc      memo[mail.Domain, dmarc.Discovery]
-	iprev      memo[netip.Addr, IPRev]
+	iprev      memo[netip.Addr, mailauth.IPRev]
 	sending    memo[struct{}, []SendingAddress]
 	servers    memo[struct{}, []Server]
 }
@@ -246,17 +247,6 @@ func (s *Subject) addFromSPF(ctx context.Context, add func(netip.Addr, string, s
 			}
 		}
 	}
-}
-
-// confirmedNames are the PTR names of an address that lead back to it.
-func (s *Subject) confirmedNames(ctx context.Context, ip netip.Addr) []mail.Domain {
-	var names []mail.Domain
-	for _, n := range s.IPRev(ctx, ip).Confirmed {
-		if d, err := n.Domain(); err == nil {
-			names = append(names, d)
-		}
-	}
-	return names
 }
 
 // takesMail tells whether mail can go to a domain: nil, an absence, or why nobody

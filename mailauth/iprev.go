@@ -44,7 +44,7 @@ type IPRev struct {
 	Names  []ReverseName // in the order of their names; at most ten
 	More   int           // names beyond those, not followed
 	Reason string        // why, one sentence
-	Err    error         // the failure behind a temperror
+	Err    error         // the failure behind a temperror, the absence behind a permerror
 }
 
 // CheckIPRev asks for the names of an address and whether one leads back to it. The
@@ -58,7 +58,7 @@ func CheckIPRev(ctx context.Context, r world.Resolver, ip netip.Addr) IPRev {
 	names, _, err := world.LookupPTR(ctx, r, v.IP)
 	switch {
 	case errors.Is(err, world.ErrNotFound):
-		v.Result, v.Reason = IPRevPermError, fmt.Sprintf("%s has no PTR record", v.IP)
+		v.Result, v.Err, v.Reason = IPRevPermError, err, fmt.Sprintf("%s has no PTR record", v.IP)
 		return v
 	case err != nil:
 		v.Result, v.Err, v.Reason = IPRevTempError, err, err.Error()

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/allgreen-mail/allgreen/check"
+	"github.com/allgreen-mail/allgreen/finding"
+	"github.com/allgreen-mail/allgreen/lab"
+	"github.com/allgreen-mail/allgreen/show"
+	"github.com/allgreen-mail/allgreen/world"
+)
+
+// labCommand starts an Internet on loopback and shows an audit in it.
+type labCommand struct {
+	Once bool `help:"Take the tour, then leave; exit 1 when a step did not hold."`
+	JSON bool `name:"json" help:"Print the steps of the tour as JSON."`
+}
+
+// Help ends the help text with examples.
+func (labCommand) Help() string {
+	return `Examples:
+  allgreen lab              start it, take the tour, stay up until Ctrl-C
+  allgreen lab --once       take the tour and leave
+  allgreen check --lab no-ptr.example    in another terminal, while it runs`
+}
+
+// step is one step of the tour.
+type step struct {
+	Step    string          `json:"step"`
+	Target  string          `json:"target"`
+	About   string          `json:"about"`
+	Verdict finding.Status  `json:"verdict"`
+	Wanted  finding.Status  `json:"wanted"`
+	Holds   bool            `json:"holds"`
+	Report  *finding.Report `json:"report"`
+}
+
+// Run starts the lab, takes the tour, and stays up.
+func (c *labCommand) Run(ctx context.Context, io streams) error {
+	l, err := lab.Start(ctx, lab.Options{FixedPorts: true})
+	if err != nil {
+		return unreachable(err, "another lab may be running on this machine; stop it with Ctrl-C")
+	}
+	defer l.Close()
+	file := l.File()
+	if err := c.publish(file); err != nil {
+		return err
+	}
+	defer os.Remove(labFile())
+	steps, err := c.tour(ctx, file, io)
+	if err != nil {
+		return err
+	}
+	if !c.Once {
+		return c.stay(ctx, file, io)
+	}
+	for _, s := range steps {
+		if !s.Holds {
+			return exit(exitFailed)
+		}
+	}
+	return nil
+}
+
+// publish leaves the world where --lab finds it. A lab that lives keeps its place.
+func (c *labCommand) publish(file *world.File) error {
+	path := labFile()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return noInput(err, "set ALLGREEN_LAB to a file that can be written")
+	}
+	file.PID = os.Getpid()
+	if err := file.Write(path); err != nil {
+		return noInput(err, "set ALLGREEN_LAB to a file that can be written")
+	}
+	return nil
+}
+
+// tourStops are the domains that the tour shows: the best, and what a common
+// mistake looks like.
+var tourStops = []struct {
+	name   string
+	wanted finding.Status
+}{
+	{"green.example", finding.Green},
+	{"no-ptr.example", finding.Red},
+}
+
+func (c *labCommand) tour(ctx context.Context, file *world.File, io streams) ([]step, error) {
+	w, err := file.World(world.Options{})
+	if err != nil {
+		return nil, badConfig(err, "")
+	}
+	if !c.JSON {
+		fmt.Fprintf(io.out, "An Internet on loopback is up: %d domains, each with its own hosts.\n", len(lab.Domains()))
+	}
+	var steps []step
+	for i, stop := range tourStops {
+		s := c.visit(ctx, w, stop.name, stop.wanted)
+		s.Step = fmt.Sprintf("%d of %d", i+1, len(tourStops))
+		steps = append(steps, s)
+		if err := c.tell(io.out, s); err != nil {
+			return nil, err
+		}
+	}
+	if c.JSON {
+		return steps, printJSON(io.out, map[string]any{"steps": steps, "holds": allHold(steps)})
+	}
+	_, err = fmt.Fprintf(io.out, "\nThe difference: %s\n", difference(steps))
+	return steps, err
+}
+
+func allHold(steps []step) bool {
+	for _, s := range steps {
+		if !s.Holds {
+			return false
+		}
+	}
+	return true
+}
+
+// visit audits one domain of the lab with every probe: its hosts are ours.
+func (c *labCommand) visit(ctx context.Context, w *world.World, name string, wanted finding.Status) step {
+	s := step{Target: name, About: aboutDomain(name), Wanted: wanted}
+	target, err := check.ParseTarget(name, check.Domain)
+	if err != nil {
+		return s
+	}
+	s.Report = check.NewAudit(w, check.Options{Battery: true}).Run(ctx, target, nil)
+	s.Verdict = s.Report.Verdict
+	s.Holds = s.Verdict == wanted
+	return s
+}
+
+func aboutDomain(name string) string {
+	for _, d := range lab.Domains() {
+		if d.Name == name {
+			return d.About
+		}
+	}
+	return ""
+}
+
+func (c *labCommand) tell(w io.Writer, s step) error {
+	if c.JSON {
+		return nil
+	}
+	fmt.Fprintf(w, "\n%s  allgreen check --lab %s   (%s)\n\n", s.Step, s.Target, s.About)
+	if s.Report == nil {
+		return errors.New("the lab has no domain " + s.Target)
+	}
+	return show.Text(w, []*finding.Report{s.Report}, show.Options{Width: width(w), Color: wantsColor(w)})
+}
+
+// difference names what the last stop shows and the first does not.
+func difference(steps []step) string {
+	var bad []string
+	for _, f := range steps[len(steps)-1].Report.WorstFirst() {
+		if f.Status == finding.Red {
+			bad = append(bad, f.Summary)
+		}
+	}
+	if len(bad) == 0 {
+		return "none was found"
+	}
+	return strings.Join(bad, "; ")
+}
+
+// stay tells what to try and waits for the end.
+func (c *labCommand) stay(ctx context.Context, file *world.File, io streams) error {
+	if !c.JSON {
+		if err := invite(io.out, file); err != nil {
+			return err
+		}
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func invite(w io.Writer, file *world.File) error {
+	resolver := file.Resolvers[0]
+	fmt.Fprintf(w, "\nThe domains of this Internet:\n\n")
+	for _, d := range lab.Domains() {
+		fmt.Fprintf(w, "  %-26s %s\n", d.Name, d.About)
+	}
+	_, err := fmt.Fprintf(w, `
+Try, in another terminal:
+
+  allgreen check --lab red.example
+  allgreen check --lab --html report.html green.example red.example
+  allgreen spf --lab --ip 192.0.2.1 --from joe@green.example
+  dig @%s -p %d green.example MX
+  swaks --server %s --port %d --to postmaster@green.example --quit RCPT
+
+It runs until Ctrl-C.
+`, resolver.Addr(), resolver.Port(), "127.10.1.10", file.Ports[25])
+	return err
+}
