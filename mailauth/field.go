@@ -2,8 +2,10 @@ package mailauth
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
+	"github.com/allgreen-mail/allgreen/mailauth/arc"
 	"github.com/allgreen-mail/allgreen/mailauth/authres"
 	"github.com/allgreen-mail/allgreen/mailauth/dkim"
 	"github.com/allgreen-mail/allgreen/mailauth/spf"
@@ -19,7 +21,15 @@ func (r Results) Field() authres.Field {
 	f.Results = append(f.Results, r.spfResults()...)
 	f.Results = append(f.Results, dkimResults(r.DKIM)...)
 	f.Results = append(f.Results, r.dmarcResult())
+	if r.ARC.Result != arc.None {
+		f.Results = append(f.Results, arcResult(r.ARC))
+	}
 	return f
+}
+
+// arcResult is RFC 8617 section 4.4, with the number of sets for people.
+func arcResult(c arc.Chain) authres.Result {
+	return authres.Result{Method: "arc", Value: c.Result.String(), Reason: c.Reason, Comment: fmt.Sprintf("i=%d", len(c.Sets))}
 }
 
 // result is RFC 8601 section 2.7.3.

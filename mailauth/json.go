@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 
+	"github.com/allgreen-mail/allgreen/mailauth/arc"
 	"github.com/allgreen-mail/allgreen/mailauth/dkim"
 	"github.com/allgreen-mail/allgreen/mailauth/dmarc"
 	"github.com/allgreen-mail/allgreen/mailauth/spf"
@@ -17,6 +18,7 @@ type resultsJSON struct {
 	SPF   spfJSON    `json:"spf"`
 	DKIM  []dkimJSON `json:"dkim"`
 	DMARC dmarcJSON  `json:"dmarc"`
+	ARC   arcJSON    `json:"arc"`
 	Field string     `json:"authentication_results"`
 }
 
@@ -63,6 +65,19 @@ type alignedJSON struct {
 	Aligned bool   `json:"aligned"`
 }
 
+type arcJSON struct {
+	Result string       `json:"result"`
+	Reason string       `json:"reason"`
+	Sets   []arcSetJSON `json:"sets"`
+}
+
+type arcSetJSON struct {
+	Instance int    `json:"instance"`
+	Domain   string `json:"domain"` // who sealed it
+	CV       string `json:"cv"`
+	Results  string `json:"authentication_results"` // what the sealer claims
+}
+
 // MarshalJSON writes the object that `allgreen verify` prints.
 func (r Results) MarshalJSON() ([]byte, error) {
 	out := resultsJSON{
@@ -70,6 +85,7 @@ func (r Results) MarshalJSON() ([]byte, error) {
 		SPF:   spfJSON{r.SPF.Result, r.SPF.HELO, r.SPF.MailFrom},
 		DKIM:  make([]dkimJSON, len(r.DKIM)),
 		DMARC: dmarcView(r.DMARC),
+		ARC:   arcView(r.ARC),
 		Field: r.Field().String(),
 	}
 	for i, s := range r.DKIM {
@@ -90,6 +106,17 @@ func dmarcView(e dmarc.Evaluation) dmarcJSON {
 		Reasons: e.Reasons, Trace: e.Discovery.Walk.Trace(), Aligned: make([]alignedJSON, len(e.Identifiers))}
 	for i, a := range e.Identifiers {
 		out.Aligned[i] = alignedJSON{a.Method, a.Identifier.Domain.String(), a.Identifier.Result, a.Mode.String(), a.Holds}
+	}
+	return out
+}
+
+func arcView(c arc.Chain) arcJSON {
+	out := arcJSON{Result: c.Result.String(), Reason: c.Reason, Sets: make([]arcSetJSON, len(c.Sets))}
+	for i, s := range c.Sets {
+		out.Sets[i] = arcSetJSON{Instance: s.Instance, CV: s.CV, Results: s.Results}
+		if s.Seal != nil {
+			out.Sets[i].Domain = s.Seal.Domain.String()
+		}
 	}
 	return out
 }

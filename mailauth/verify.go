@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/mailauth/arc"
 	"github.com/allgreen-mail/allgreen/mailauth/dkim"
 	"github.com/allgreen-mail/allgreen/mailauth/dmarc"
 	"github.com/allgreen-mail/allgreen/mailauth/spf"
@@ -38,6 +39,7 @@ type Results struct {
 	SPF      SPF
 	DKIM     []dkim.Verification // from the top of the header
 	DMARC    dmarc.Evaluation
+	ARC      arc.Chain // shown, and counted for nothing
 }
 
 // Verify authenticates a message and reads its body to the end. The error is that
@@ -65,6 +67,7 @@ type Verifier struct {
 	discovery dmarc.Discovery
 	noAuthor  error
 	dkim      *dkim.Verifier
+	arc       *arc.Verifier
 }
 
 // Begin asks in the background what the envelope alone tells: iprev and SPF.
@@ -103,6 +106,7 @@ func (v *Verifier) Session() (IPRev, SPF) {
 func (v *Verifier) Header(h message.Header) {
 	v.header = h
 	v.dkim = dkim.NewVerifier(h)
+	v.arc = arc.NewVerifier(h)
 	author, err := authorDomain(h)
 	if v.noAuthor = err; err == nil {
 		v.asking.Go(func() { v.discovery = dmarc.Discover(v.ctx, v.w, author) })
@@ -126,7 +130,8 @@ func authorDomain(h message.Header) (mail.Domain, error) {
 
 // Write takes the next octets of the body. It never fails.
 func (v *Verifier) Write(p []byte) (int, error) {
-	_, _ = v.dkim.Write(p) // it never fails
+	_, _ = v.dkim.Write(p) // neither fails
+	_, _ = v.arc.Write(p)
 	return len(p), nil
 }
 
@@ -137,6 +142,7 @@ func (v *Verifier) Results() Results {
 	r := &v.results
 	now := v.w.Now()
 	if v.dkim != nil {
+		v.asking.Go(func() { r.ARC = v.arc.Result(v.ctx, v.w, now) })
 		r.DKIM = v.dkim.Results(v.ctx, v.w, now)
 		v.asking.Wait()
 	}

@@ -5,6 +5,8 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -159,6 +161,51 @@ func TestField(t *testing.T) {
 	}
 }
 
+// seal adds one ARC set by the letter of RFC 8617 section 5.1.
+func seal(t testing.TB, text string) string {
+	t.Helper()
+	header := message.ParseHeader(text)
+	sum := sha256.Sum256([]byte(text[header.Size:]))
+	value := func(signed []byte) string {
+		digest := sha256.Sum256(signed)
+		b, err := signingKey().Sign(rand.Reader, digest[:], crypto.SHA256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return base64.StdEncoding.EncodeToString(b)
+	}
+	const who = "i=1; a=rsa-sha256; d=example.net; s=s1; "
+	results := message.NewField("ARC-Authentication-Results", "i=1; list.example; spf=pass")
+	ams := who + "c=relaxed/simple; h=from:subject; bh=" + base64.StdEncoding.EncodeToString(sum[:]) + "; b="
+	var signed []byte
+	dkim.SelectFields(header, []string{"from", "subject"}, func(f message.Field) { signed = dkim.Relaxed.AppendField(signed, f) })
+	signature := message.NewField("ARC-Message-Signature", ams+value(dkim.Relaxed.AppendUnsigned(signed, message.NewField("ARC-Message-Signature", ams))))
+	as := who + "cv=none; b="
+	signed = dkim.Relaxed.AppendField(dkim.Relaxed.AppendField(nil, results), signature)
+	return message.NewField("ARC-Seal", as+value(dkim.Relaxed.AppendUnsigned(signed, message.NewField("ARC-Seal", as)))).Raw() + signature.Raw() + results.Raw() + text
+}
+
+// ARC is shown and moves nothing.
+func TestARCDoesNotOverride(t *testing.T) {
+	unsigned := message4K(t, "a@example.net")
+	unsigned = unsigned[strings.Index(unsigned, "From: "):]
+	e := envelope()
+	e.IP = netip.MustParseAddr("198.51.100.1")
+	for _, c := range []struct{ text, want, method string }{
+		{seal(t, unsigned), "pass", "arc=pass (i=1)"},
+		{seal(t, unsigned) + "A footer.\r\n", "fail", "arc=fail (i=1) reason="},
+		{unsigned, "none", ""},
+	} {
+		r := verify(t, sender(t), c.text, e)
+		if r.ARC.Result.String() != c.want || r.DMARC.Result != "fail" || r.DMARC.Disposition != "reject" {
+			t.Errorf("arc=%s (%s), dmarc=%s", r.ARC.Result, r.ARC.Reason, r.DMARC.Result)
+		}
+		if f := r.Field(); !strings.Contains(f.String(), c.method) || len(f.Of("arc")) > 0 != (c.method != "") {
+			t.Errorf("%s", f)
+		}
+	}
+}
+
 // The keys of `allgreen verify --json` are a contract.
 func TestJSONKeepsItsKeys(t *testing.T) {
 	for _, r := range []mailauth.Results{verify(t, sender(t), message4K(t, "a@example.net"), envelope()), verify(t, "", "", mailauth.Envelope{})} {
@@ -170,7 +217,7 @@ func TestJSONKeepsItsKeys(t *testing.T) {
 		if err := json.Unmarshal(text, &top); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := slices.Sorted(maps.Keys(top)), strings.Fields("authentication_results dkim dmarc iprev spf"); !slices.Equal(got, want) {
+		if got, want := slices.Sorted(maps.Keys(top)), strings.Fields("arc authentication_results dkim dmarc iprev spf"); !slices.Equal(got, want) {
 			t.Errorf("keys %q", got)
 		}
 		has := func(what string, object json.RawMessage, keys string) {
@@ -186,6 +233,7 @@ func TestJSONKeepsItsKeys(t *testing.T) {
 		}
 		has("iprev", top["iprev"], "result ip name names reason")
 		has("spf", top["spf"], "result helo mailfrom")
+		has("arc", top["arc"], "result reason sets")
 		has("dmarc", top["dmarc"], "result domain policy disposition spf_aligned dkim_aligned reasons trace identifiers")
 		var signatures []json.RawMessage
 		if err := json.Unmarshal(top["dkim"], &signatures); err != nil || signatures == nil {
