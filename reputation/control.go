@@ -193,19 +193,28 @@ func (d *Directory) askControl(ctx context.Context, r world.Resolver, l *List, i
 	if len(l.Control.Listed)+len(l.Control.Clean) == 0 {
 		return askZone(ctx, r, zone, key)
 	}
+	p := pointAsker{d, r, l, zone, key, Control{}}
 	other := ipv6 && l.Zone6 != ""
-	var c Control
 	for _, point := range l.Control.Clean {
-		if c.note(d, ctx, r, l, pointLabels(point, other), zone, key, false); c.State != ControlHolds {
-			return c
+		if p.ask(ctx, pointLabels(point, other), false); p.c.State != ControlHolds {
+			return p.c
 		}
 	}
 	for _, point := range l.Control.Listed {
-		if c.note(d, ctx, r, l, pointLabels(point, other), zone, key, true); c.State != ControlHolds {
-			return c
+		if p.ask(ctx, pointLabels(point, other), true); p.c.State != ControlHolds {
+			return p.c
 		}
 	}
-	return c
+	return p.c
+}
+
+// pointAsker asks the points of one list, one after the other.
+type pointAsker struct {
+	d         *Directory
+	r         world.Resolver
+	l         *List
+	zone, key string
+	c         Control
 }
 
 // pointLabels turns a control point into what stands before the zone. RFC 5782
@@ -226,32 +235,36 @@ func pointLabels(point string, ipv6 bool) string {
 	return strings.TrimSuffix(nibbles.String(), ".")
 }
 
-// note asks one point and sets the state by what it shows.
-func (c *Control) note(d *Directory, ctx context.Context, r world.Resolver, l *List, labels, zone, key string, mustList bool) {
-	name, err := world.ParseName(labels + "." + zone)
+// ask asks one point and sets the state by what it shows.
+func (p *pointAsker) ask(ctx context.Context, labels string, mustList bool) {
+	name, err := world.ParseName(labels + "." + p.zone)
 	if err != nil {
-		*c = Control{Cause: "key", Detail: "the key makes no DNS name"}
+		p.set(ControlUnknown, "key", "the key makes no DNS name")
 		return
 	}
-	ips, raw, err := lookupCodes(ctx, r, name, key)
-	c.Raw = append(c.Raw, raw)
+	ips, raw, err := lookupCodes(ctx, p.r, name, p.key)
+	p.c.Raw = append(p.c.Raw, raw)
 	if err != nil && !errors.Is(err, world.ErrNotFound) {
-		c.State, c.Cause, c.Detail = ControlUnknown, "network", mask(err.Error(), key)
+		p.set(ControlUnknown, "network", mask(err.Error(), p.key))
 		return
 	}
-	seen := d.read(l, ips)
+	seen, shown := p.d.read(p.l, ips), mask(name.Text(), p.key)
 	switch {
 	case seen.why == Refused:
-		c.State, c.Cause, c.Detail = ControlRefused, seen.cause, "its control point "+seen.detail
+		p.set(ControlRefused, seen.cause, "its control point "+seen.detail)
 	case seen.why == Rewritten:
-		c.State, c.Cause, c.Detail = ControlSpoiled, seen.cause, "its control point "+seen.detail
+		p.set(ControlSpoiled, seen.cause, "its control point "+seen.detail)
 	case len(ips) > 0 && !mustList:
-		c.State, c.Cause, c.Detail = ControlAll, "operator", "it lists "+mask(name.Text(), key)+", which no list may: it lists the world"
+		p.set(ControlAll, "operator", "it lists "+shown+", which no list may: it lists the world")
 	case len(ips) == 0 && mustList:
-		c.State, c.Cause, c.Detail = ControlDead, deadCause(l), "it does not list "+mask(name.Text(), key)+", which it must: it is dead, or does not know this resolver"
+		p.set(ControlDead, deadCause(p.l), "it does not list "+shown+", which it must: it is dead, or does not know this resolver")
 	default:
-		c.State = ControlHolds
+		p.set(ControlHolds, "", "")
 	}
+}
+
+func (p *pointAsker) set(state ControlState, cause, detail string) {
+	p.c.State, p.c.Cause, p.c.Detail = state, cause, detail
 }
 
 // deadCause is the likely cause of silence: lists that want to know their askers
