@@ -27,7 +27,7 @@ const (
 type Listener struct {
 	world    *world.World
 	domain   mail.Domain
-	listener net.Listener
+	socket   net.Addr // where it really listens
 	cancel   context.CancelFunc
 	closed   <-chan struct{}
 	sessions sync.WaitGroup
@@ -45,10 +45,10 @@ func Listen(ctx context.Context, w *world.World, d mail.Domain, at netip.Addr) (
 		return nil, fmt.Errorf("listening for probe mail: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	l := &Listener{world: w, domain: d, listener: inner, cancel: cancel, closed: ctx.Done(), slots: make(chan struct{}, maxConnections),
+	l := &Listener{world: w, domain: d, socket: inner.Addr(), cancel: cancel, closed: ctx.Done(), slots: make(chan struct{}, maxConnections),
 		tokens: make(map[string][]Event), changed: make(chan struct{})}
 	context.AfterFunc(ctx, func() { inner.Close() })
-	l.sessions.Go(func() { l.accept(ctx) })
+	l.sessions.Go(func() { l.accept(ctx, inner.Accept) })
 	return l, nil
 }
 
@@ -141,9 +141,9 @@ func (l *Listener) record(t Token, e Event) {
 	l.changed = make(chan struct{})
 }
 
-func (l *Listener) accept(ctx context.Context) {
+func (l *Listener) accept(ctx context.Context, next func() (net.Conn, error)) {
 	for {
-		conn, err := l.listener.Accept()
+		conn, err := next()
 		if ctx.Err() != nil {
 			if err == nil {
 				conn.Close()

@@ -39,7 +39,7 @@ func start(t testing.TB) (*Listener, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	return l, l.listener.Addr().String()
+	return l, l.socket.String()
 }
 
 // dialogue sends lines to the listener as they are and returns the codes of its
