@@ -48,7 +48,7 @@ func (f Field) words() []string {
 	if id == `""` {
 		id = "unknown"
 	}
-	words := []string{id}
+	words := append(make([]string, 0, 4+6*len(f.Results)), id)
 	if f.Version > 1 {
 		words = append(words, strconv.Itoa(f.Version))
 	}
@@ -56,7 +56,7 @@ func (f Field) words() []string {
 		return append(semicolon(words), "none")
 	}
 	for _, r := range f.Results {
-		words = append(semicolon(words), r.words()...)
+		words = r.appendWords(semicolon(words))
 	}
 	return words
 }
@@ -66,12 +66,12 @@ func semicolon(words []string) []string {
 	return words
 }
 
-func (r Result) words() []string {
+func (r Result) appendWords(words []string) []string {
 	method := keyword(r.Method)
 	if r.Version > 1 {
 		method += "/" + strconv.Itoa(r.Version)
 	}
-	words := []string{method + "=" + keyword(r.Value)}
+	words = append(words, method+"="+keyword(r.Value))
 	if c := clean(r.Comment); c != "" {
 		words = append(words, strings.Split("("+escape(c, `()\`)+")", " ")...)
 	}
@@ -87,6 +87,9 @@ func (r Result) words() []string {
 // keyword reduces a text to a Keyword: letters, digits and hyphens, with a letter or
 // digit at both ends (RFC 8601 section 2.2, RFC 5321 Ldh-str).
 func keyword(s string) string {
+	if isLDH(s) {
+		return s
+	}
 	if len(s) > 64 {
 		s = s[:64]
 	}
@@ -100,6 +103,16 @@ func keyword(s string) string {
 		return "unknown"
 	}
 	return s
+}
+
+// isLDH reports whether nothing needs to be reduced.
+func isLDH(s string) bool {
+	for i := range len(s) {
+		if !isKeyword(s[i]) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64 && s[0] != '-' && s[len(s)-1] != '-'
 }
 
 func isKeyword(c byte) bool {
@@ -145,6 +158,9 @@ func isDomain(s string) bool {
 // clean makes one line of visible text: controls and broken UTF-8 become "?",
 // white space becomes single spaces, and what is too long is cut.
 func clean(s string) string {
+	if len(s) <= maxValue && isToken(s) {
+		return s
+	}
 	if len(s) > maxValue {
 		s = s[:maxValue]
 		for !utf8.ValidString(s) && len(s) > maxValue-utf8.UTFMax {

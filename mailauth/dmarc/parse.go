@@ -19,7 +19,7 @@ func Parse(text string) (*Record, []Problem) {
 	if !LooksLikeRecord(text) {
 		return nil, []Problem{{NotDMARC, Fatal, 0, "v", "the record does not begin with v=DMARC1"}}
 	}
-	p := parser{r: &Record{Text: text, FO: []string{"0"}, Percent: 100}}
+	p := parser{r: &Record{Text: text, Tags: make([]Tag, 0, 8), FO: []string{"0"}, Percent: 100}}
 	p.checkCharacters()
 	p.split()
 	for i, t := range p.r.Tags {

@@ -100,7 +100,7 @@ func (s *Step) read(texts []world.TXT) {
 
 // walk goes up from a domain until a psd tag, a failure, or the last label.
 func walk(ctx context.Context, ask lookup, start mail.Domain) Walk {
-	w := Walk{Start: start}
+	w := Walk{Start: start, Steps: make([]*Step, 0, 4)}
 	for d := start; !d.IsZero() && len(w.Steps) < maxQueries; d = above(d) {
 		s := ask(ctx, d)
 		w.Steps = append(w.Steps, s)
