@@ -27,6 +27,7 @@ type Subject struct {
 	trees      memo[mail.Domain, *spf.Tree]
 	dmarc      memo[mail.Domain, dmarc.Discovery]
 	iprev      memo[netip.Addr, mailauth.IPRev]
+	selectors  memo[struct{}, Selectors]
 	sending    memo[struct{}, []SendingAddress]
 	servers    memo[struct{}, []Server]
 }
