@@ -8,10 +8,10 @@ import (
 
 // characters are the mail hosts that are not plainly well run, by name.
 func characters() map[string]host.Character {
-	all := map[string]host.Character{
-		"mx.green.example": {Domains: []string{"nameserver.example"}},
-	}
-	for _, family := range []map[string]host.Character{} {
+	all := map[string]host.Character{}
+	for _, family := range []map[string]host.Character{
+		politeHosts(), relayHosts(), tlsHosts(), rudeHosts(), strangeHosts(), worstHosts(),
+	} {
 		maps.Copy(all, family)
 	}
 	return all

@@ -1,9 +1,37 @@
 package lab
 
-// lists makes the zones of the blocklists.
-func (t zoneTemplates) lists() ([]string, error) { return nil, nil }
+import (
+	"encoding/json"
+	"fmt"
+)
 
-// bulkHost is the mail server of all bulk domains.
-const bulkHost = "mx.bulk-hosting.test"
+// list is one public blocklist: its zone and the points at which it shows that it
+// is alive.
+type list struct {
+	Zone   string   `json:"zone"`
+	Code   string   `json:"code"`   // the address with which it lists a control point
+	Points []string `json:"points"` // relative names, always listed
+}
 
-func (t zoneTemplates) bulk(n int) ([]string, error) { return nil, nil }
+// lists makes the zones of the public lists and of the lab's own.
+func (t zoneTemplates) lists() ([]string, error) {
+	data, err := internet.ReadFile("internet/lists.json")
+	if err != nil {
+		return nil, err
+	}
+	var lists []list
+	if err := json.Unmarshal(data, &lists); err != nil {
+		return nil, fmt.Errorf("reading lists.json: %w", err)
+	}
+	own, err := t.text("lists-of-our-own.tmpl", nil)
+	texts := []string{own}
+	for _, l := range lists {
+		if err != nil {
+			break
+		}
+		var text string
+		text, err = t.text("lists.tmpl", l)
+		texts = append(texts, text)
+	}
+	return texts, err
+}

@@ -79,6 +79,8 @@ func templates(authority *ca.CA) (zoneTemplates, error) {
 		"reverse":  reverseLabels,
 		"tlsa":     authority.TLSA,
 		"dkim":     keys.record,
+		"repeat":   func(n int) []struct{} { return make([]struct{}, n) },
+		"bytes":    func(n int) string { return strings.Repeat("x", n) },
 	}).ParseFS(internet, "internet/*.tmpl", "internet/site/*", "internet/domains/*.zone")
 	return zoneTemplates{t}, err
 }

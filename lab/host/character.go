@@ -66,7 +66,8 @@ const (
 	Deferred Unknown = "deferred" // 450 for ever
 )
 
-// TLS is what is wrong with a server's STARTTLS. The zero value: offered, TLS 1.2
+// TLS is what is wrong with a server's STARTTLS on port 25; the submission ports
+// share only the certificate. The zero value: offered, TLS 1.2
 // and 1.3, AEAD suites, a good certificate.
 type TLS struct {
 	Missing     bool // not offered, and unknown when asked for
@@ -116,7 +117,7 @@ type BareLF string
 const (
 	BareLFRefused  BareLF = ""     // 550 when the data ends
 	BareLFKept     BareLF = "kept" // taken as content; the data ends with CRLF.CRLF only
-	BareLFEndsData BareLF = "ends" // LF.LF, LF.CRLF and CR.CR end the data: smuggling works
+	BareLFEndsData BareLF = "ends" // LF.LF and LF.CRLF end the data too: smuggling works
 )
 
 // Data is what happens at DATA.

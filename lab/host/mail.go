@@ -98,9 +98,13 @@ func serve(ctx context.Context, l net.Listener, converse func(net.Conn)) {
 	}
 }
 
-// tlsConfig is what the server shows as TLS.
-func (s *server) tlsConfig() (*tls.Config, error) {
-	return tlsConfig(s.town.CA, s.mail.Character.TLS, s.mail.Name)
+// tlsOn is how TLS goes on a port: on the submission ports only the certificate
+// is as bad as on port 25.
+func (m *Mail) tlsOn(port uint16) TLS {
+	if port == 25 {
+		return m.Character.TLS
+	}
+	return TLS{Certificate: m.Character.TLS.Certificate}
 }
 
 func tlsConfig(authority *ca.CA, t TLS, name string) (*tls.Config, error) {

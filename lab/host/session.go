@@ -126,7 +126,10 @@ func (s *session) command(line string) error {
 	verb, arg, _ := strings.Cut(line, " ")
 	verb, arg = strings.ToUpper(verb), strings.TrimSpace(arg)
 	if canned, ok := s.mail.Character.Replies[verb]; ok {
-		return s.reply(canned)
+		if verb == "HELO" || verb == "EHLO" {
+			s.helo, s.envelope = arg, envelope{}
+		}
+		return s.reply(strings.ReplaceAll(canned, "{name}", s.mail.says()))
 	}
 	switch verb {
 	case "HELO", "EHLO":
@@ -190,7 +193,7 @@ func (s *session) extensions() []string {
 		"PIPELINING", fmt.Sprintf("SIZE %d", maxSize), "8BITMIME", "ENHANCEDSTATUSCODES",
 		"SMTPUTF8", "CHUNKING", "DSN",
 	}
-	if !s.tls && !ch.TLS.Missing {
+	if !s.tls && !s.mail.tlsOn(s.port).Missing {
 		all = append(all, "STARTTLS")
 	}
 	if s.mayLogIn() {
@@ -222,7 +225,7 @@ func (s *session) mayLogIn() bool {
 }
 
 func (s *session) offerTLS(arg string) error {
-	t := s.mail.Character.TLS
+	t := s.mail.tlsOn(s.port)
 	switch {
 	case t.Missing:
 		return s.nonsense("502 5.5.1 Not here")
@@ -258,7 +261,7 @@ func (s *session) offerTLS(arg string) error {
 // startTLS shakes hands and begins again, with what was injected as the first
 // thing read.
 func (s *session) startTLS(injected []byte) error {
-	config, err := s.tlsConfig()
+	config, err := tlsConfig(s.town.CA, s.mail.tlsOn(s.port), s.mail.Name)
 	if err != nil {
 		return err
 	}
