@@ -43,7 +43,11 @@ func (m *Mail) domains() []string {
 
 // knows reports whether there is a mailbox for a local part.
 func (m *Mail) knows(local string) bool {
-	local, _, _ = strings.Cut(strings.ToLower(strings.Trim(local, `"`)), "+")
+	local = strings.Trim(local, `"`)
+	if strings.ContainsAny(local, "%!@\"") {
+		return false // no detail behind a + may smuggle in a route
+	}
+	local, _, _ = strings.Cut(strings.ToLower(local), "+")
 	if slices.Contains(m.Character.NoMailboxes, local) {
 		return false
 	}

@@ -62,6 +62,7 @@ func (s *session) mailbox(to target) verdict {
 }
 
 func (s *session) pass(to target) verdict {
+	to.domain = strings.TrimSuffix(to.domain, ".")
 	return verdict{reply: replyOK, relay: to}
 }
 

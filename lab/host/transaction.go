@@ -169,6 +169,11 @@ func hasBareCR(line []byte) bool {
 	return i >= 0 && i < len(line)-1 && line[i+1] != '\n'
 }
 
+func hasBareLineEnd(body []byte) bool {
+	pairs := bytes.Count(body, []byte("\r\n"))
+	return pairs != bytes.Count(body, []byte("\n")) || pairs != bytes.Count(body, []byte("\r"))
+}
+
 // bdat takes one chunk (RFC 3030 section 2).
 func (s *session) bdat(arg string) error {
 	words := strings.Fields(strings.ToUpper(arg))
@@ -195,7 +200,11 @@ func (s *session) bdat(arg string) error {
 	if len(words) == 1 {
 		return s.reply("250 2.0.0 Chunk taken")
 	}
-	return s.conclude(s.chunks, nil)
+	var fault error
+	if s.mail.Character.BareLF == BareLFRefused && hasBareLineEnd(s.chunks) {
+		fault = fmt.Errorf("%w: bare CR or LF", errData) // only BINARYMIME would allow it
+	}
+	return s.conclude(s.chunks, fault)
 }
 
 // conclude answers for a message that came in whole, and does what follows.
