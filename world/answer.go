@@ -35,6 +35,8 @@ type Answer struct {
 	Aliases  []Name         // the CNAME targets followed, in order; empty without an alias
 	TTL      time.Duration  // the smallest of all records used
 	Security Security       // what validation found
+	Note     string         // why it is not Secure, in words; may be empty
+	Expires  time.Time      // of a Secure answer: when its first signature ends
 	Server   netip.AddrPort // the resolver that answered
 }
 
@@ -64,6 +66,7 @@ type LookupError struct {
 	Detail   string         // "SERVFAIL", "time-out after 5s", "signature expired 2026-01-01"
 	Server   netip.AddrPort // who said so; not valid when nobody answered
 	Security Security       // of a denial: Secure when the absence is proven
+	Note     string         // of a denial: why it is not Secure
 	TTL      time.Duration  // of a denial: how long it may be believed
 	Aliases  []Name         // the CNAME targets followed before the absence
 	Cause    error          // the context's error, when it ended the lookup

@@ -44,6 +44,7 @@ type client struct {
 	resolvers *resolvers
 	answers   *cache[question, outcome]   // lookups, validated
 	responses *cache[question, *response] // what resolvers said
+	validator *validator
 }
 
 // outcome is the end of a lookup: one of the two is nil.
@@ -75,6 +76,10 @@ func (w *World) connect(o Options, anchors []string) error {
 	if len(o.Resolvers) == 0 {
 		return errors.New("opening a world: there is no resolver")
 	}
+	trusted, err := readAnchors(anchors)
+	if err != nil {
+		return err
+	}
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
@@ -86,7 +91,9 @@ func (w *World) connect(o Options, anchors []string) error {
 		// A little less, so that the lookup hears why its question failed.
 		responses: newCache[question, *response](maxEntries, maxBytes, o.Timeout-o.Timeout/20, w.Now),
 	}
-	c.resolvers = newResolvers(o, c.transport, false)
+	c.resolvers = newResolvers(o, c.transport, len(trusted) > 0)
+	zones := newCache[Name, *zone](maxEntries, maxBytes, o.Timeout, w.Now)
+	c.validator = &validator{anchors: trusted, ask: c.ask, now: w.Now, zones: zones}
 	w.Resolver, w.Exchanger = c, c
 	return nil
 }
@@ -129,7 +136,16 @@ func (c *client) resolve(ctx context.Context, q question) filled[outcome] {
 	if failed != nil {
 		return filled[outcome]{outcome{err: failed}, failureTTL, costOfError}
 	}
-	return t.settle()
+	v, err := c.validator.validate(ctx, t)
+	if err != nil {
+		told := t.told(err)
+		ttl := failureTTL
+		if told.Kind == ErrBogus {
+			ttl = bogusTTL
+		}
+		return filled[outcome]{outcome{err: told}, ttl, costOfError}
+	}
+	return t.settle(v)
 }
 
 // costOfError is about what a remembered failure takes.

@@ -212,10 +212,10 @@ func (t *trail) failure(on *LookupError) *LookupError {
 	return &e
 }
 
-// settle makes the outcome of a trail that came to its end.
-func (t *trail) settle() filled[outcome] {
+// settle makes the outcome of a trail that came to its end and was validated.
+func (t *trail) settle(v verdict) filled[outcome] {
 	end := t.end()
-	ttl, cost := maxTTL, costOfError
+	ttl, cost := v.ttl, costOfError
 	for _, l := range t.links {
 		for _, rr := range l.records {
 			ttl = min(ttl, ttlOf(rr))
@@ -223,22 +223,16 @@ func (t *trail) settle() filled[outcome] {
 		}
 	}
 	if len(end.records) == 0 {
-		e := t.absence()
-		e.TTL = min(ttl, end.said.denialTTL(end.name))
-		return filled[outcome]{outcome{err: e}, max(e.TTL, minTTL), cost}
+		ttl = min(ttl, end.said.denialTTL(end.name))
+		e := &LookupError{
+			Name: t.name, Type: t.qtype, Kind: v.kind, Server: end.said.from.at,
+			Security: v.security, Note: v.note, TTL: ttl, Aliases: t.aliases,
+		}
+		return filled[outcome]{outcome{err: e}, max(ttl, minTTL), cost}
 	}
 	a := &Answer{
-		Name: t.name, Type: t.qtype, Records: end.records, Aliases: t.aliases,
-		TTL: ttl, Server: end.said.from.at,
+		Name: t.name, Type: t.qtype, Records: end.records, Aliases: t.aliases, TTL: ttl,
+		Security: v.security, Note: v.note, Expires: v.expires, Server: end.said.from.at,
 	}
 	return filled[outcome]{outcome{answer: a}, max(ttl, minTTL), cost}
-}
-
-func (t *trail) absence() *LookupError {
-	end := t.end()
-	e := &LookupError{Name: t.name, Type: t.qtype, Kind: ErrNoData, Server: end.said.from.at, Aliases: t.aliases}
-	if end.said.nxdomain {
-		e.Kind = ErrNoName
-	}
-	return e
 }
