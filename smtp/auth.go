@@ -17,7 +17,7 @@ func (c *Client) AuthPlain(ctx context.Context, user, password string) (mail.Rep
 	if err := c.mayAuth(); err != nil {
 		return mail.Reply{}, err
 	}
-	return c.do(ctx, "AUTH PLAIN "+encoded("\x00"+user+"\x00"+password), "AUTH PLAIN "+masked)
+	return c.Do(ctx, "AUTH PLAIN "+encoded("\x00"+user+"\x00"+password))
 }
 
 // AuthLogin logs in by LOGIN, the old mechanism without a standard: two questions,

@@ -18,6 +18,16 @@ func (c Command) verb() string {
 	return strings.ToUpper(word)
 }
 
+// shown is the command as the transcript has it: the initial response of AUTH is a
+// secret (RFC 4954 section 4).
+func (c Command) shown() Command {
+	f := strings.Fields(string(c))
+	if c.verb() != "AUTH" || len(f) < 3 {
+		return c
+	}
+	return Command(f[0] + " " + f[1] + " " + masked)
+}
+
 // check refuses what would be more than one line.
 func (c Command) check() error {
 	if strings.ContainsAny(string(c), "\r\n") {

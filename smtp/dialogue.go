@@ -48,7 +48,7 @@ func (c *Client) end(err error) error {
 // Do sends one command and reads its reply. It is how every plain command is said,
 // and how a probe says what no method does: "RCPT TO:<a@b@c>", "XCLIENT".
 func (c *Client) Do(ctx context.Context, cmd Command) (mail.Reply, error) {
-	return c.do(ctx, cmd, cmd)
+	return c.do(ctx, cmd, cmd.shown())
 }
 
 // do is Do with another text for the transcript, because of passwords.
@@ -139,7 +139,7 @@ func (c *Client) Pipeline(ctx context.Context, batch []Command) ([]mail.Reply, e
 		octets = append(octets, cmd+"\r\n"...)
 	}
 	for _, cmd := range batch {
-		c.transcript.add(FromClient, c.tls != nil, string(cmd))
+		c.transcript.add(FromClient, c.tls != nil, string(cmd.shown()))
 	}
 	var replies []mail.Reply
 	limit := c.options.Timeout * time.Duration(max(1, len(batch)))

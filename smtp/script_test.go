@@ -185,6 +185,11 @@ func perform(c *Client, call []string) []string {
 		return nil
 	case "read":
 		return one(c.ReadReply(ctx))
+	case "handshake":
+		if err := c.Handshake(ctx, nil); err != nil {
+			return []string{"error " + kindOf(err)}
+		}
+		return nil
 	case "starttls":
 		return one(c.StartTLS(ctx, nil))
 	case "auth-plain":

@@ -29,17 +29,27 @@ func (c *Client) BeginTLS(ctx context.Context) (mail.Reply, error) {
 	if err != nil || !reply.IsPositive() {
 		return reply, err
 	}
-	if n := c.Unread(); n > 0 {
-		ahead, _ := c.replies.r.Peek(n)
-		c.transcript.add(FromServer, false, string(ahead))
-		return reply, c.end(&DialogueError{During: "STARTTLS", Kind: ErrInjection, Read: printable(string(ahead), 200)})
+	return reply, c.refusePlaintext()
+}
+
+// refusePlaintext ends the dialogue when octets that came before the handshake would
+// be read after it.
+func (c *Client) refusePlaintext() error {
+	n := c.Unread()
+	if n == 0 || c.over != nil {
+		return c.over
 	}
-	return reply, nil
+	ahead, _ := c.replies.r.Peek(n)
+	c.transcript.add(FromServer, false, string(ahead))
+	return c.end(&DialogueError{During: "STARTTLS", Kind: ErrInjection, Read: printable(string(ahead), 200)})
 }
 
 // Handshake makes the connection a TLS one, after BeginTLS, or before Greet where
-// TLS comes first (port 465).
+// TLS comes first (port 465). Plaintext that waits unread is ErrInjection here too.
 func (c *Client) Handshake(ctx context.Context, config *tls.Config) error {
+	if err := c.refusePlaintext(); err != nil {
+		return err
+	}
 	channel := tls.Client(c.conn, config)
 	err := c.within(ctx, "the TLS handshake", c.options.Timeout, func() error { return channel.HandshakeContext(ctx) })
 	if err != nil {
