@@ -184,6 +184,27 @@ func TestWrongCertificate(t *testing.T) {
 	}
 }
 
+// TestHijack hands a connection over where the next octet is the ClientHello.
+func TestHijack(t *testing.T) {
+	_, addr, pool := startPeer(t)
+	ctx := t.Context()
+	c, err := Dial(ctx, &world.World{Network: world.Machine()}, addr, ClientOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, 220)(c.Greet(ctx))
+	expect(t, 250)(c.Hello(ctx))
+	expect(t, 220)(c.BeginTLS(ctx))
+	conn := tls.Client(c.Hijack(), &tls.Config{ServerName: "mx.example", RootCAs: pool})
+	defer conn.Close()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Noop(ctx); !errors.Is(err, ErrClosed) {
+		t.Errorf("two speak over one connection: %v", err)
+	}
+}
+
 func TestDialNowhere(t *testing.T) {
 	_, err := Dial(t.Context(), world.None(), netip.MustParseAddrPort("127.0.0.1:25"), ClientOptions{})
 	if !errors.Is(err, world.ErrNoWorld) {
