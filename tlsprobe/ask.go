@@ -12,6 +12,10 @@ import (
 // errSpent is why a question was not asked.
 var errSpent = errors.New("not asked: the limit of connections was reached")
 
+// errGaveUp is why the questions after two dead connections were not asked: whoever
+// does not answer any more has had enough of us.
+var errGaveUp = errors.New("not asked: the server did not answer twice in a row")
+
 // errConnect is why a question had no answer: the connection, not TLS.
 var errConnect = errors.New("no connection")
 
@@ -25,6 +29,8 @@ type scanner struct {
 	result   *Result
 	first    map[uint16]*reply // the first answer in each version
 	answered bool              // one hello at least was answered in TLS
+	dead     int               // connections in a row that were refused or silent
+	last     error             // what the last of them said
 }
 
 // connect opens one connection and hands it to use, against the clock. It is where
@@ -33,9 +39,22 @@ func (s *scanner) connect(ctx context.Context, use func(net.Conn) error) error {
 	if s.result.Connections >= s.options.Connections {
 		return errSpent
 	}
+	if s.dead >= 2 {
+		return fmt.Errorf("%w: %w", errGaveUp, s.last)
+	}
 	s.result.Connections++
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
+	err := s.open(ctx, use)
+	if errors.Is(err, errConnect) || errors.Is(err, context.DeadlineExceeded) {
+		s.dead, s.last = s.dead+1, err
+	} else {
+		s.dead = 0
+	}
+	return err
+}
+
+func (s *scanner) open(ctx context.Context, use func(net.Conn) error) error {
 	conn, err := s.dial(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errConnect, err)

@@ -19,6 +19,7 @@ type Chain struct {
 	Trusted      Answer        `json:"trusted"`      // leads to a root, at the time given
 	Fault        Fault         `json:"fault,omitempty"`
 	NameMatches  Answer        `json:"name_matches"` // the server name stands in its SAN
+	leaf         []byte        // DER of the first certificate
 }
 
 // Fault is why a chain is not trusted, in one stable word.
@@ -57,7 +58,7 @@ func (s *scanner) addChain(ders [][]byte) {
 		return
 	}
 	for _, known := range s.result.Chains {
-		if len(known.Certificates) > 0 && bytes.Equal(known.Certificates[0].Parsed.Raw, ders[0]) {
+		if bytes.Equal(known.leaf, ders[0]) {
 			return
 		}
 	}
@@ -67,13 +68,14 @@ func (s *scanner) addChain(ders [][]byte) {
 // judge reads a chain and verifies it. Certificates behind the first that cannot be
 // parsed are left out: they only ever help.
 func judge(ders [][]byte, o Options) Chain {
-	var c Chain
+	c := Chain{leaf: ders[0]}
 	var parsed []*x509.Certificate
 	for i, der := range ders {
 		cert, err := x509.ParseCertificate(der)
 		if err != nil && i == 0 {
 			no := Answer{No, err.Error()}
-			return Chain{Trusted: no, Fault: Unreadable, NameMatches: no}
+			c.Trusted, c.Fault, c.NameMatches = no, Unreadable, no
+			return c
 		}
 		if err == nil {
 			parsed = append(parsed, cert)
