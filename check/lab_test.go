@@ -1,0 +1,102 @@
+package check_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/allgreen-mail/allgreen/check"
+	"github.com/allgreen-mail/allgreen/finding"
+	"github.com/allgreen-mail/allgreen/lab"
+)
+
+// rowsOf are the rows of the catalogue that a check stands for.
+func rowsOf(id string) []string {
+	about, _ := check.Find(id)
+	return about.Rows
+}
+
+// auditInLab audits one domain of the lab with every probe.
+func auditInLab(t *testing.T, l *lab.Lab, name string) *finding.Report {
+	t.Helper()
+	target, err := check.ParseTarget(name, check.Domain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	return check.NewAudit(l.World(), check.Options{Battery: true}).Run(ctx, target, nil)
+}
+
+// The table of the lab is reproduced exactly: every planted defect is found by a
+// check that stands for its row, and nothing else is red or yellow.
+func TestLabTable(t *testing.T) {
+	l, err := lab.Start(t.Context(), lab.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	for _, d := range lab.Domains() {
+		t.Run(d.Name, func(t *testing.T) {
+			t.Parallel()
+			report := auditInLab(t, l, d.Name)
+			for _, defect := range d.Defects {
+				if !slices.ContainsFunc(report.Findings, func(f finding.Finding) bool { return shows(f, defect) }) {
+					t.Errorf("the planted defect %s (%s) was not found", defect.Row, defect.Status)
+				}
+			}
+			for _, f := range report.Findings {
+				if f.Status != finding.Red && f.Status != finding.Yellow {
+					continue
+				}
+				if !slices.ContainsFunc(d.Defects, func(defect lab.Defect) bool { return shows(f, defect) }) {
+					t.Errorf("%s says %s, which nobody planted: %s (%v)", f.Check, f.Status, f.Summary, rowsOf(f.Check))
+				}
+			}
+		})
+	}
+}
+
+func shows(f finding.Finding, d lab.Defect) bool {
+	return f.Status.String() == d.Status && slices.Contains(rowsOf(f.Check), d.Row)
+}
+
+// The all-green domain is green to the last row: not even unknown.
+func TestAllGreen(t *testing.T) {
+	l, err := lab.Start(t.Context(), lab.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	report := auditInLab(t, l, "green.example")
+	for _, f := range report.Findings {
+		if f.Status != finding.Green && f.Status != finding.Skip {
+			t.Errorf("%s: %s %s: %s %v", f.Check, f.Status, f.Code, f.Summary, f.Evidence)
+		}
+	}
+	if report.Verdict != finding.Green {
+		t.Errorf("the verdict is %s", report.Verdict)
+	}
+}
+
+// Every name and type is asked once in a run.
+func TestEachQuestionIsAskedOnce(t *testing.T) {
+	l, err := lab.Start(t.Context(), lab.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	w := l.World()
+	target, err := check.ParseTarget("green.example", check.Domain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.ForgetQuestions()
+	check.NewAudit(w, check.Options{}).Run(t.Context(), target, nil)
+	for q, n := range l.Questions() {
+		if n > 1 {
+			t.Errorf("%v was asked %d times", q, n)
+		}
+	}
+}
