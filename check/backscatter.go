@@ -24,7 +24,7 @@ var backscatterUnknown = rule{About{
 	Affects:   []string{"outlook", "yahoo"},
 	Who:       finding.ThisServer,
 	Scope:     Domain,
-	Needs:     []string{"mx.reachable", "smtp.null-sender"},
+	Needs:     []string{"mx.reachable"},
 	Codes: []Code{
 		{"refused", finding.Green, "an unknown mailbox is refused at RCPT"},
 		{"accepts-all", finding.Red, "a mailbox that nobody has is accepted: catch-all, or backscatter later"},

@@ -31,6 +31,8 @@ var dkimKeys = rule{About{
 		{"found", finding.Green, "at least one key is published"},
 		{"missing", finding.Red, "the named selector has no record"},
 		{"none", finding.Red, "nothing stands below _domainkey: the domain has no key at all"},
+		{"all-revoked", finding.Red, "every key that was found is revoked"},
+		{"sends-nothing", finding.Skip, "the domain sends no mail, and says so"},
 		{"unguessed", finding.Unknown, "none of the usual selectors exists; the domain may use another"},
 	},
 }, judgeKeys}
@@ -41,6 +43,12 @@ func judgeKeys(ctx context.Context, s *Subject) []finding.Finding {
 	switch {
 	case known.Err != nil:
 		return one(unseen(s.String(), known.Err))
+	case known.InForce() == 0 && s.sendsNothing(ctx):
+		f.Code, f.Summary = "sends-nothing", s.String()+" sends no mail: so nothing needs a key"
+		return one(f)
+	case len(known.Found) > 0 && known.InForce() == 0 && !known.Found[0].Named:
+		f.Code, f.Summary = "all-revoked", fmt.Sprintf("every key found at %s is revoked", s)
+		return one(f)
 	case known.Denied != nil:
 		f.Code, f.Summary = "none", s.String()+" has no DKIM key: nothing stands below _domainkey"
 		f.Evidence = []string{evidenceOf(known.Denied)}
@@ -117,7 +125,9 @@ var dkimRecord = rule{About{
 	f.Code, f.Summary = "right", "the record of selector "+sel.Name+" is well formed"
 	var texts []string
 	for _, p := range k.Problems {
-		texts = append(texts, p.String())
+		if p.Tag != "p" || p.Fatal { // its size and its revocation are judged elsewhere
+			texts = append(texts, p.String())
+		}
 	}
 	switch {
 	case len(sel.Lookup.Texts) > 1:

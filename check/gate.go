@@ -11,7 +11,7 @@ import (
 // connections it has from us now, and what was asked of it.
 type hosts struct {
 	mu     sync.Mutex
-	gates  map[netip.Addr]chan struct{}
+	gates  map[string]chan struct{}
 	asked  map[question]string
 	visits memo[visitKey, *Visit]
 	proofs memo[netip.Addr, Proof]
@@ -24,10 +24,10 @@ type question struct {
 }
 
 // enter waits until this host has no connection from us, and returns the way out.
-func (h *hosts) enter(ctx context.Context, host netip.Addr) (leave func(), err error) {
+func (h *hosts) enter(ctx context.Context, host string) (leave func(), err error) {
 	h.mu.Lock()
 	if h.gates == nil {
-		h.gates = map[netip.Addr]chan struct{}{}
+		h.gates = map[string]chan struct{}{}
 	}
 	gate, ok := h.gates[host]
 	if !ok {

@@ -111,7 +111,7 @@ var heloResolves = rule{About{
 	Affects:   []string{"gmx", "t-online", "comcast"},
 	Who:       finding.DNSOwner,
 	Scope:     Servers,
-	Needs:     []string{"mx.reachable"},
+	Needs:     []string{"mx.reachable", "helo.name"},
 	Codes: []Code{
 		{"same", finding.Green, "the EHLO name has the address of the server"},
 		{"none", finding.Red, "the EHLO name has no address"},
@@ -150,7 +150,7 @@ var heloPTR = rule{About{
 	Affects:   []string{"gmx", "t-online"},
 	Who:       finding.IPOwner,
 	Scope:     Servers,
-	Needs:     []string{"mx.reachable", "rdns.forward-confirmed"},
+	Needs:     []string{"mx.reachable"},
 	Codes: []Code{
 		{"same", finding.Green, "the EHLO name is the PTR name"},
 		{"differs", finding.Yellow, "the EHLO name is not the PTR name"},
@@ -192,7 +192,7 @@ var heloBanner = rule{About{
 	Practices: []string{"D4"},
 	Who:       finding.ThisServer,
 	Scope:     Servers,
-	Needs:     []string{"mx.reachable", "rdns.forward-confirmed"},
+	Needs:     []string{"mx.reachable"},
 	Codes: []Code{
 		{"same", finding.Green, "the greeting carries the PTR name"},
 		{"differs", finding.Yellow, "the greeting carries another name"},

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/route"
@@ -280,45 +282,67 @@ var mxReachable = rule{About{
 		{"answers", finding.Green, "the host greets on port 25"},
 		{"some-dead", finding.Yellow, "this host does not answer, another does"},
 		{"all-dead", finding.Red, "no host answers on port 25"},
-		{"refuses", finding.Red, "the host answers and refuses to talk to us"},
+		{"no-greeting", finding.Red, "the host accepts the connection and does not greet"},
+		{"refuses-us", finding.Unknown, "the host answers and refuses to talk to this machine"},
 		{"blocked-here", finding.Unknown, "no host answers; port 25 may be blocked on the way out of this machine"},
 	},
 }, judgeReachable}
 
 func judgeReachable(ctx context.Context, s *Subject) []finding.Finding {
 	servers := s.Servers(ctx)
-	alive := 0
-	for _, v := range servers {
-		if s.Visit(ctx, v.IP).Banner.IsPositive() {
-			alive++
+	visits := s.visitAll(ctx, servers)
+	var alive []Server
+	for i, visit := range visits {
+		if visit.Unreached == nil {
+			alive = append(alive, servers[i])
 		}
 	}
 	var found []finding.Finding
-	for _, v := range servers {
-		found = append(found, describeReach(v, s.Visit(ctx, v.IP), alive, s.World.IsLoopback(v.IP)))
+	for i, v := range servers {
+		if visits[i].Unreached != nil && v.IP.Is6() && hasName(alive, v) {
+			continue // the host answers over IPv4; mx.ipv6 judges the rest
+		}
+		found = append(found, describeReach(v, visits[i], len(alive), s.World.IsLoopback(v.IP)))
 	}
 	return found
+}
+
+// visitAll visits the servers side by side: the gates keep one host from being
+// visited twice at once.
+func (s *Subject) visitAll(ctx context.Context, servers []Server) []*Visit {
+	visits := make([]*Visit, len(servers))
+	var running sync.WaitGroup
+	for i, v := range servers {
+		running.Go(func() { visits[i] = s.Visit(ctx, v.IP) })
+	}
+	running.Wait()
+	return visits
+}
+
+func hasName(servers []Server, v Server) bool {
+	return slices.ContainsFunc(servers, func(w Server) bool { return w.Name == v.Name && !v.Name.IsZero() })
 }
 
 func describeReach(v Server, visit *Visit, alive int, near bool) finding.Finding {
 	f := finding.Finding{Subject: v.String(), Evidence: visit.Transcript}
 	switch {
 	case visit.Banner.IsPositive():
-		f.Code, f.Summary, f.Evidence = "answers", v.String()+" answers: "+visit.Banner.String(), nil
+		return finding.Finding{Code: "answers", Subject: v.String(), Summary: v.String() + " answers: " + visit.Banner.String()}
 	case !visit.Banner.IsZero():
-		f.Code, f.Summary = "refuses", v.String()+" refuses at the banner: "+visit.Banner.String()
-	case errors.Is(visit.Ended, context.DeadlineExceeded) && visit.Unreached == nil:
-		return unseen(v.String(), visit.Ended)
+		f.Code, f.Summary = "refuses-us", v.String()+" refuses this machine at the greeting: "+visit.Banner.String()
+		f.Fix = "Ask from another address: this one may be on a list that the server uses, or too busy for guests."
+		return f
+	case visit.Unreached == nil:
+		f.Code, f.Summary = "no-greeting", fmt.Sprintf("%s accepts the connection and does not greet: %.120s", v, visit.Ended)
+		f.Fix = "Look at the server's log, and at what stands in front of it: the first line must be a 220 greeting, at once."
 	case alive > 0:
-		f.Code, f.Summary = "some-dead", fmt.Sprintf("%s does not answer on port 25 (%s)", v, visit.Ended)
+		f.Code, f.Summary = "some-dead", fmt.Sprintf("%s does not answer on port 25 (%s)", v, visit.Unreached)
 	case near || isRefused(visit.Unreached):
-		f.Code, f.Summary = "all-dead", fmt.Sprintf("%s does not answer on port 25 (%s)", v, visit.Ended)
+		f.Code, f.Summary = "all-dead", fmt.Sprintf("%s does not answer on port 25 (%s)", v, visit.Unreached)
 	default:
-		f.Code, f.Summary = "blocked-here", fmt.Sprintf("%s could not be reached on port 25 (%s)", v, visit.Ended)
+		f.Code, f.Summary = "blocked-here", fmt.Sprintf("%s could not be reached on port 25 (%s)", v, visit.Unreached)
 		f.Fix = "Many networks block outbound port 25: run allgreen check egress here, or this check from another machine."
 	}
-	if f.Code != "answers" {
-		f.Evidence = append(f.Evidence, visit.Ended.Error())
-	}
+	f.Evidence = append(f.Evidence, visit.Ended.Error())
 	return f
 }

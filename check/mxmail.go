@@ -64,7 +64,7 @@ var mxAccepts = rule{About{
 	Practices: []string{"D7"},
 	Who:       finding.ThisServer,
 	Scope:     Domain,
-	Needs:     []string{"mx.reachable", "smtp.null-sender"},
+	Needs:     []string{"mx.reachable"},
 	Codes: []Code{
 		{"takes", finding.Green, "the host knows the domain"},
 		{"not-its-domain", finding.Red, "the host says that the domain is not its own"},

@@ -24,7 +24,7 @@ var rolePostmaster = rule{About{
 	Practices: []string{"D9"},
 	Who:       finding.ThisServer,
 	Scope:     Domain,
-	Needs:     []string{"mx.reachable", "smtp.null-sender"},
+	Needs:     []string{"mx.reachable"},
 	Codes:     roleCodes(finding.Red),
 }, func(ctx context.Context, s *Subject) []finding.Finding { return s.judgeRoles(ctx, "postmaster") }}
 
@@ -38,7 +38,7 @@ var roleAbuse = rule{About{
 	Practices: []string{"D9", "B8"},
 	Who:       finding.ThisServer,
 	Scope:     Domain,
-	Needs:     []string{"mx.reachable", "smtp.null-sender"},
+	Needs:     []string{"mx.reachable"},
 	Codes:     roleCodes(finding.Red),
 }, func(ctx context.Context, s *Subject) []finding.Finding { return s.judgeRoles(ctx, "abuse") }}
 
@@ -52,7 +52,7 @@ var roleOthers = rule{About{
 	Practices: []string{"D9"},
 	Who:       finding.ThisServer,
 	Scope:     Domain,
-	Needs:     []string{"mx.reachable", "smtp.null-sender"},
+	Needs:     []string{"mx.reachable"},
 	Codes:     roleCodes(finding.Yellow),
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	return s.judgeRoles(ctx, "security", "admin", "hostmaster", "webmaster", "noc")

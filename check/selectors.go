@@ -41,6 +41,23 @@ type Selectors struct {
 	Guessed int        // how many were tried
 }
 
+// InForce counts the keys that can verify a signature.
+func (k Selectors) InForce() int {
+	n := 0
+	for _, sel := range k.Found {
+		if sel.Err != nil {
+			n++ // named, and missing or unseen: judged as such
+			continue
+		}
+		for _, key := range sel.Lookup.Keys {
+			if !key.Revoked {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // Selectors are the named selectors, or what guessing finds. Nobody can list the
 // selectors of a domain: that guessing finds none proves nothing, unless the name
 // _domainkey itself does not exist, for then nothing below it does (RFC 8020).

@@ -208,7 +208,7 @@ var smtpNullSender = rule{About{
 	Why:       "Bounces and delivery reports come from <>. A server that refuses it never learns that its own mail failed, and is listed for it.",
 	Fix:       "Accept MAIL FROM:<> for every mailbox; filter by other means.",
 	Refs:      []string{"RFC 5321 4.5.5", "RFC 5321 6.1"},
-	Rows:      []string{"SMTP-08"},
+	Rows:      []string{"SMTP-08", "SMTP-09"},
 	Practices: []string{"I1"},
 	Who:       finding.ThisServer,
 	Scope:     Servers,

@@ -419,7 +419,7 @@ var spfHosts = rule{About{
 	Practices: []string{"A1"},
 	Who:       finding.DNSOwner,
 	Scope:     spfScope,
-	Needs:     []string{"spf.syntax"},
+	Needs:     []string{"spf.syntax", "spf.voids"},
 	Codes: []Code{
 		{"resolve", finding.Green, "every a and mx term has addresses"},
 		{"empty", finding.Yellow, "a term has no address"},

@@ -67,7 +67,7 @@ var spfAddresses = rule{About{
 	Affects:   []string{"google", "yahoo", "outlook", "apple", "gmx"},
 	Who:       finding.DNSOwner,
 	Scope:     spfScope,
-	Needs:     []string{"spf.syntax", "spf.includes"},
+	Needs:     []string{"spf.syntax", "spf.includes", "spf.lookups", "spf.voids"},
 	Codes: []Code{
 		{"pass", finding.Green, "SPF passes for the address"},
 		{"not-authorised", finding.Red, "SPF does not pass for an address that sends"},
@@ -196,7 +196,7 @@ var spfBreadth = rule{About{
 func countOwn(t *spf.Tree) (count uint64, widest spf.Authorized) {
 	least := 33
 	for _, a := range t.Authorized {
-		if len(a.Via) > 0 || !a.Prefix.Addr().Is4() {
+		if len(a.Via) > 0 || !a.Prefix.Addr().Is4() || a.Prefix.Bits() == 0 { // all is spf.all's
 			continue
 		}
 		count += 1 << (32 - a.Prefix.Bits())

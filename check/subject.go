@@ -250,6 +250,16 @@ func (s *Subject) addFromSPF(ctx context.Context, add func(netip.Addr, string, s
 	}
 }
 
+// sendsNothing reports whether the domain says that it has nothing to do with mail:
+// by an SPF record that authorises nobody, or, without one, by a null MX.
+func (s *Subject) sendsNothing(ctx context.Context) bool {
+	r := s.SPFOf(ctx, s.Target.Domain).Record
+	if r == nil {
+		return s.Exchangers(ctx).Kind == route.Null
+	}
+	return len(r.Terms) == 1 && r.Terms[0].Kind == spf.All && r.Terms[0].Qualifier.Result() == spf.Fail
+}
+
 // takesMail tells whether mail can go to a domain: nil, an absence, or why nobody
 // knows.
 func (s *Subject) takesMail(ctx context.Context, d mail.Domain) error {

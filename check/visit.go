@@ -104,6 +104,7 @@ type visitor struct {
 	subject *Subject
 	proof   Proof
 	client  *smtp.Client
+	sender  mail.Address // who asks about recipients: null, or another where null is refused
 }
 
 func (v *visitor) hold(ctx context.Context) {
@@ -204,9 +205,10 @@ func (v *visitor) ask(ctx context.Context) error {
 		return err
 	}
 	if !v.NullSender.Reply.IsPositive() {
-		v.Unknown.WhyNot = "the server refused MAIL FROM:<>: " + v.NullSender.Reply.String()
-		v.Relay.WhyNot = v.Unknown.WhyNot
-		return nil
+		v.sender = v.subject.probeSender()
+		if err := v.fresh(ctx); err != nil {
+			return err
+		}
 	}
 	if v.isSpared(ctx) {
 		return nil
@@ -219,6 +221,15 @@ func (v *visitor) ask(ctx context.Context) error {
 		return nil
 	}
 	return v.askWithProof(ctx)
+}
+
+// probeSender is the reverse-path of probes that must have one: ours where our
+// EHLO name is a domain, else at the reserved domain of the outsider.
+func (s *Subject) probeSender() mail.Address {
+	if d, err := mail.ParseDomain(s.Options.helo()); err == nil {
+		return mail.Address{Local: "postmaster", Domain: d}
+	}
+	return mail.Address{Local: "probe", Domain: outsider.Domain}
 }
 
 // nobody is a mailbox that nobody has: random, and honest about why.
@@ -281,12 +292,12 @@ func (v *visitor) askRole(ctx context.Context, role string) error {
 	return err
 }
 
-// fresh begins another transaction from the null sender.
+// fresh begins another transaction.
 func (v *visitor) fresh(ctx context.Context) error {
 	if _, err := v.client.Rset(ctx); err != nil {
 		return err
 	}
-	_, err := v.client.Mail(ctx, mail.Address{}, smtp.MailOptions{})
+	_, err := v.client.Mail(ctx, v.sender, smtp.MailOptions{})
 	return err
 }
 
@@ -309,9 +320,14 @@ func (v *visitor) leave(ctx context.Context) {
 }
 
 // Dial opens a connection to a host, when no other of ours is open there. Closing
-// it lets the next one begin.
+// it lets the next one begin. The addresses of one MX name are one host, unless the
+// person controls it.
 func (s *Subject) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
-	leave, err := s.hosts.enter(ctx, to.Addr())
+	host := to.Addr().String()
+	if name := s.nameOf(ctx, to.Addr()); name != "" && !s.Proof(ctx, to.Addr()).Granted {
+		host = name
+	}
+	leave, err := s.hosts.enter(ctx, host)
 	if err != nil {
 		return nil, err
 	}
