@@ -200,5 +200,5 @@ func writePEM(t testing.TB, path, kind string, der []byte) {
 }
 
 func options(root *authority) Options {
-	return Options{ServerName: mail.MustParseDomain("mx.example"), Roots: root.pool(), Now: now, Depth: Full, Timeout: 5 * time.Second}
+	return Options{ServerName: mail.MustParseDomain("mx.example"), Roots: root.pool(), Now: now, Depth: Full, Timeout: 20 * time.Second}
 }
