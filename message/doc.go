@@ -9,7 +9,7 @@
 //	for _, f := range m.Header.Fields {
 //		fmt.Printf("%q\n", f.Raw())    // octets as received, folds and all
 //	}
-//	err = m.Walk(message.Limits{}, func(p *message.Part) error {
+//	problems, err = m.Walk(message.Limits{}, func(p *message.Part) error {
 //		links, err := p.Links()        // decoded on the way, never whole in memory
 //		...
 //	})
