@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -73,8 +74,9 @@ func (w *World) Stats() Stats {
 // connect makes a world's resolver. The anchors are DS or DNSKEY records in
 // presentation format; without any nothing is validated.
 func (w *World) connect(o Options, anchors []string) error {
-	if len(o.Resolvers) == 0 {
-		return errors.New("opening a world: there is no resolver")
+	unusable := func(at netip.AddrPort) bool { return !at.IsValid() || at.Port() == 0 }
+	if len(o.Resolvers) == 0 || slices.ContainsFunc(o.Resolvers, unusable) {
+		return fmt.Errorf("%w: it does not name its resolvers", ErrWorldFile)
 	}
 	trusted, err := readAnchors(anchors)
 	if err != nil {
@@ -178,7 +180,7 @@ func (c *client) silent(q question, err error) *LookupError {
 	e.Cause = s.ended
 	e.Detail = "given up"
 	if errors.Is(s.ended, context.DeadlineExceeded) {
-		e.Detail = "time-out after " + c.timeout.String()
+		e.Detail = "time-out after " + c.responses.timeout.String()
 	}
 	if len(s.failed) > 0 {
 		e.Detail += "; " + s.Error()

@@ -43,7 +43,10 @@ func System(o Options) (*World, error) {
 		o.Resolvers = resolvers
 	}
 	w := &World{Network: Machine()}
-	return w, w.connect(o, rootAnchors)
+	if err := w.connect(o, rootAnchors); err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
 // Open reads a world from a file.
@@ -92,5 +95,8 @@ func (f *File) World(o Options) (*World, error) {
 			return nil, fmt.Errorf("%w: it has no usable root certificate", ErrWorldFile)
 		}
 	}
-	return w, w.connect(o, f.TrustAnchors)
+	if err := w.connect(o, f.TrustAnchors); err != nil {
+		return nil, err
+	}
+	return w, nil
 }
