@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/allgreen-mail/allgreen/lab/lifetime"
 )
 
 // idle is how long a TCP connection may stay silent (RFC 7766 section 6.2.3).
@@ -47,13 +49,10 @@ func (s *Socket) Close() error {
 // that it started.
 func (s *Socket) Serve(ctx context.Context, r Responder) {
 	var all sync.WaitGroup
-	stop := context.AfterFunc(ctx, func() { s.Close() })
+	defer lifetime.Close(ctx, s)()
 	all.Go(func() { s.serveUDP(ctx, r) })
 	all.Go(func() { s.serveTCP(ctx, r) })
 	all.Wait()
-	if stop() {
-		s.Close()
-	}
 }
 
 func (s *Socket) serveUDP(ctx context.Context, r Responder) {
@@ -90,7 +89,7 @@ func (s *Socket) serveTCP(ctx context.Context, r Responder) {
 		}
 		conns.Go(func() {
 			defer conn.Close()
-			defer context.AfterFunc(ctx, func() { conn.Close() })()
+			defer lifetime.Close(ctx, conn)()
 			for serveOne(ctx, conn, r) {
 			}
 		})

@@ -72,7 +72,7 @@ const (
 type TLS struct {
 	Missing     bool // not offered, and unknown when asked for
 	Refused     bool // offered, then 454
-	Garbage     bool // 220, then octets that are no TLS
+	Garbage     bool // 220, then octets that are no TLS, and the end
 	HangsUp     bool // 220, then the connection is closed
 	Injectable  bool // what was sent in clear behind STARTTLS is obeyed inside TLS
 	Certificate ca.Quality

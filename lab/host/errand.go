@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/allgreen-mail/allgreen/lab/lifetime"
 )
 
 // errand is a message that a host sends by itself. Without content it is a
@@ -34,9 +36,9 @@ func (e errand) run(ctx context.Context, town *Town) error {
 		if err != nil {
 			continue
 		}
-		stop := context.AfterFunc(ctx, func() { conn.Close() })
+		release := lifetime.Close(ctx, conn)
 		err = e.converse(conn)
-		stop()
+		release()
 		conn.Close()
 		return err
 	}

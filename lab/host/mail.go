@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/allgreen-mail/allgreen/lab/ca"
+	"github.com/allgreen-mail/allgreen/lab/lifetime"
 )
 
 // Mail is one mail server of the lab.
@@ -88,7 +89,7 @@ func (m *Mail) Serve(ctx context.Context, town *Town, listeners map[uint16]net.L
 func serve(ctx context.Context, l net.Listener, converse func(net.Conn)) {
 	var conns sync.WaitGroup
 	defer conns.Wait()
-	defer context.AfterFunc(ctx, func() { l.Close() })()
+	defer lifetime.Close(ctx, l)()
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -96,7 +97,7 @@ func serve(ctx context.Context, l net.Listener, converse func(net.Conn)) {
 		}
 		conns.Go(func() {
 			defer conn.Close()
-			defer context.AfterFunc(ctx, func() { conn.Close() })()
+			defer lifetime.Close(ctx, conn)()
 			converse(conn)
 		})
 	}

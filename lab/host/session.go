@@ -251,7 +251,8 @@ func (s *session) offerTLS(arg string) error {
 	}
 	switch {
 	case t.Garbage:
-		return s.write("this is not TLS at all, is it?\r\n")
+		s.write("this is not TLS at all, is it?\r\n")
+		return io.EOF
 	case t.HangsUp:
 		return io.EOF
 	}

@@ -125,34 +125,45 @@ var errData = errors.New("unacceptable data")
 // readData reads to the end of data, and takes the stuffed dots away (RFC 5321
 // section 4.5.2). Where it ends is a matter of character.
 func readData(in *bufio.Reader, rule BareLF, alive func()) ([]byte, error) {
-	var body bytes.Buffer
+	var body []byte
 	var fault error
 	strict := true // the line before ended with CRLF
-	for fresh := true; ; {
+	for {
 		alive()
-		line, err := in.ReadSlice('\n')
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+		line, err := readWhole(in, maxSize-len(body))
+		if err != nil {
 			return nil, err
 		}
-		ended := err == nil
-		crlf := bytes.HasSuffix(line, []byte("\r\n"))
-		if fresh && endsData(line, strict, rule) {
-			return body.Bytes(), fault
+		if endsData(line, strict, rule) {
+			return body, fault
 		}
-		if rule == BareLFRefused && (ended && !crlf || hasBareCR(line)) {
+		crlf := bytes.HasSuffix(line, []byte("\r\n"))
+		if rule == BareLFRefused && hasBareLineEnd(line) {
 			fault = fmt.Errorf("%w: bare CR or LF", errData)
 		}
-		if fresh && strict && line[0] == '.' {
+		if strict && line[0] == '.' {
 			line = line[1:]
 		}
-		if body.Len()+len(line) > maxSize {
+		if len(body)+len(line) > maxSize {
 			fault = fmt.Errorf("%w: too big", errData)
 		} else {
-			body.Write(line)
+			body = append(body, line...)
 		}
-		fresh = ended
-		if ended {
-			strict = crlf
+		strict = crlf
+	}
+}
+
+// readWhole gives a line with its line end, in memory only up to a little more than
+// room octets.
+func readWhole(in *bufio.Reader, room int) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		if len(line) <= room {
+			line = append(line, part...)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
 		}
 	}
 }
@@ -162,11 +173,6 @@ func endsData(line []byte, strict bool, rule BareLF) bool {
 		return string(line) == ".\n" || string(line) == ".\r\n"
 	}
 	return strict && string(line) == ".\r\n"
-}
-
-func hasBareCR(line []byte) bool {
-	i := bytes.IndexByte(line, '\r')
-	return i >= 0 && i < len(line)-1 && line[i+1] != '\n'
 }
 
 func hasBareLineEnd(body []byte) bool {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/allgreen-mail/allgreen/lab/ca"
+	"github.com/allgreen-mail/allgreen/lab/lifetime"
 )
 
 // Web is one web server: the sites at one address.
@@ -64,10 +65,10 @@ func (w *Web) Serve(ctx context.Context, town *Town, listeners map[uint16]net.Li
 				conns.Done()
 			}
 		}
-		stop := context.AfterFunc(ctx, func() { srv.Close() })
+		release := lifetime.Close(ctx, srv)
 		all.Go(func() {
 			defer conns.Wait()
-			defer stop()
+			defer release()
 			srv.Serve(l)
 		})
 	}
