@@ -1,5 +1,3 @@
-// Package lifetime ties what blocks on the network to a context: the connections
-// and listeners of the lab end with it, and nothing is left behind.
 package lifetime
 
 import (
@@ -9,9 +7,6 @@ import (
 
 // Close closes c when the context ends. The caller must call release when it has
 // done with c; release waits for a closing that is under way.
-//
-//	release := lifetime.Close(ctx, conn)
-//	defer release()
 func Close(ctx context.Context, c io.Closer) (release func()) {
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
