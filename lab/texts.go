@@ -132,10 +132,12 @@ func reverseLabels(ip string) (string, error) {
 type dkimKeys struct {
 	Private map[string][]byte `json:"private"`
 	Public  map[string][]byte `json:"public"`
+
+	records map[string]string // made before
 }
 
 func readKeys() (dkimKeys, error) {
-	var keys dkimKeys
+	keys := dkimKeys{records: map[string]string{}}
 	text, err := internet.ReadFile("internet/dkim-keys.json")
 	if err != nil {
 		return keys, err
@@ -146,6 +148,9 @@ func readKeys() (dkimKeys, error) {
 // record is the TXT data of a DKIM key (RFC 6376 section 3.6.1), in strings of 255
 // octets at most.
 func (k dkimKeys) record(name string) (string, error) {
+	if text, ok := k.records[name]; ok {
+		return text, nil
+	}
 	kind, data, err := k.published(name)
 	if err != nil {
 		return "", fmt.Errorf("publishing the DKIM key %s: %w", name, err)
@@ -157,7 +162,8 @@ func (k dkimKeys) record(name string) (string, error) {
 		text = text[255:]
 	}
 	fmt.Fprintf(&b, "%q", text)
-	return b.String(), nil
+	k.records[name] = b.String()
+	return k.records[name], nil
 }
 
 func (k dkimKeys) published(name string) (kind string, data []byte, err error) {

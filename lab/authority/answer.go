@@ -3,7 +3,6 @@ package authority
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -178,12 +177,8 @@ type service struct {
 // records lead there and refuses all others.
 func (a *Authority) Server(ip netip.Addr) Responder {
 	s := &server{authority: a, served: map[*zone]*service{}}
-	for _, z := range a.zones {
-		for _, host := range a.hostsOf(z) {
-			if slices.Contains(a.Addresses(host), ip) {
-				s.serve(z, a.quirkOf(host, z.origin))
-			}
-		}
+	for _, at := range a.served[ip] {
+		s.serve(at.zone, a.quirkOf(at.host, at.zone.origin))
 	}
 	return s
 }

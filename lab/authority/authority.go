@@ -2,6 +2,7 @@ package authority
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,7 +18,14 @@ type Authority struct {
 	faults  []fault
 	quirks  []quirk
 	parents map[string][]string // servers named by a parent that knows better
+	served  map[netip.Addr][]station
 	census  census
+}
+
+// station is one zone at one name server.
+type station struct {
+	zone *zone
+	host string // the name by which the zone knows the server
 }
 
 // Load makes zones of texts. Signatures run from an hour before now for three
@@ -169,6 +177,7 @@ func (b *builder) connect() error {
 	for _, z := range a.zones {
 		z.fillGaps()
 	}
+	a.place()
 	return nil
 }
 
@@ -269,23 +278,28 @@ func (a *Authority) Records(name string, qtype uint16) []dns.RR {
 	return nil
 }
 
-// NameServers are the addresses at which zones are served, with what each speaks
-// for left to Server.
-func (a *Authority) NameServers() []netip.Addr {
-	seen := map[netip.Addr]bool{}
-	var all []netip.Addr
+// place finds the addresses at which each zone is served.
+func (a *Authority) place() {
+	a.served = map[netip.Addr][]station{}
+	known := map[string][]netip.Addr{}
 	for _, z := range a.zones {
 		for _, host := range a.hostsOf(z) {
-			for _, ip := range a.Addresses(host) {
-				if !seen[ip] {
-					seen[ip] = true
-					all = append(all, ip)
-				}
+			ips, ok := known[host]
+			if !ok {
+				ips = a.Addresses(host)
+				known[host] = ips
+			}
+			for _, ip := range ips {
+				a.served[ip] = append(a.served[ip], station{z, host})
 			}
 		}
 	}
-	slices.SortFunc(all, netip.Addr.Compare)
-	return all
+}
+
+// NameServers are the addresses at which zones are served; Server gives what
+// answers there.
+func (a *Authority) NameServers() []netip.Addr {
+	return slices.SortedFunc(maps.Keys(a.served), netip.Addr.Compare)
 }
 
 // hostsOf are the names of a zone's servers, as the zone and as its parent says.
