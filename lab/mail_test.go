@@ -1,6 +1,7 @@
 package lab_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,16 +11,34 @@ import (
 
 	"github.com/allgreen-mail/allgreen/lab"
 	"github.com/allgreen-mail/allgreen/lab/host"
+	"github.com/allgreen-mail/allgreen/world"
 )
 
-func TestWorldSeesTheLab(t *testing.T) {
+// The house's own validator must agree with delv.
+func TestWorldValidatesTheLab(t *testing.T) {
 	l := start(t, lab.Options{})
 	w := l.World()
-	_, err := w.Lookup(t.Context(), "green.example.", dns.TypeMX)
-	if err != nil {
-		t.Fatal(err)
+	for name, want := range map[world.Name]world.Security{
+		"green.example.": world.Secure, "nsec3.example.": world.Secure,
+		"insecure.example.": world.Insecure, "bulk-hosting.test.": world.Insecure,
+	} {
+		answer, err := w.Lookup(t.Context(), name, dns.TypeMX)
+		var failed *world.LookupError
+		switch {
+		case err == nil && answer.Security != want:
+			t.Errorf("%s is %s, want %s", name, answer.Security, want)
+		case errors.As(err, &failed) && errors.Is(err, world.ErrNotFound) && failed.Security != want:
+			t.Errorf("the absence of %s is %s, want %s", name, failed.Security, want)
+		case err != nil && !errors.Is(err, world.ErrNotFound):
+			t.Error(err)
+		}
 	}
-	if n := len(l.Questions()); n == 0 {
+	for _, name := range []world.Name{"bogus.example.", "expired-sig.example.", "wrong-ds.example."} {
+		if _, err := w.Lookup(t.Context(), name, dns.TypeMX); !errors.Is(err, world.ErrBogus) {
+			t.Errorf("%s: %v, want bogus", name, err)
+		}
+	}
+	if len(l.Questions()) == 0 {
 		t.Error("the resolver counted no question")
 	}
 }
