@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // hosts remembers, for a whole run, what was done to each host: how many
@@ -64,9 +65,10 @@ func (h *hosts) mayAsk(host, what, onBehalf string) (first bool, earlier string)
 type gatedConn struct {
 	net.Conn
 	leave func()
+	took  time.Duration // to connect, once it was our turn
 }
 
-func (c gatedConn) Close() error {
+func (c *gatedConn) Close() error {
 	defer c.leave()
 	return c.Conn.Close()
 }

@@ -26,7 +26,7 @@ func auditInLab(t *testing.T, l *lab.Lab, name string) *finding.Report {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	return check.NewAudit(l.World(), check.Options{Battery: true}).Run(ctx, target, nil)
+	return check.NewAudit(l.World(), check.Options{Battery: true, Timeout: 40 * time.Second}).Run(ctx, target, nil)
 }
 
 // The table of the lab is reproduced exactly: every planted defect is found by a

@@ -36,6 +36,10 @@ func (o Options) timeout() time.Duration {
 	return defaultTimeout
 }
 
+// patience is how long one answer of a host is waited for: as long as audit tools
+// wait before they call a server dead.
+func (o Options) patience() time.Duration { return min(commandPatience, o.timeout()/4) }
+
 // helo is the name that we say to servers. An address literal is honest and valid
 // (RFC 5321 section 4.1.4) where no name is known.
 func (o Options) helo() string {

@@ -29,6 +29,8 @@ type Subject struct {
 	iprev      memo[netip.Addr, mailauth.IPRev]
 	selectors  memo[struct{}, Selectors]
 	sending    memo[struct{}, []SendingAddress]
+	services   memo[Service, *ServiceVisit]
+	wayOut     memo[struct{}, WayOut]
 	servers    memo[struct{}, []Server]
 }
 

@@ -130,16 +130,15 @@ func (v *visitor) hold(ctx context.Context) {
 
 // begin opens the conversation up to the answer to EHLO.
 func (v *visitor) begin(ctx context.Context) error {
-	began := time.Now() // elapsed
-	conn, err := v.subject.Dial(ctx, netip.AddrPortFrom(v.Host, 25))
-	v.Connecting = time.Since(began) // elapsed
+	conn, err := v.subject.dial(ctx, netip.AddrPortFrom(v.Host, 25))
 	if err != nil {
 		v.Unreached = err
 		return err
 	}
+	v.Connecting = conn.took
 	v.client = smtp.NewClient(conn, smtp.ClientOptions{
 		Name:    v.subject.Options.helo(),
-		Timeout: min(commandPatience, v.subject.Options.timeout()),
+		Timeout: v.subject.Options.patience(),
 	})
 	greeted := time.Now() // elapsed
 	v.Banner, err = v.client.Greet(ctx)
@@ -323,6 +322,14 @@ func (v *visitor) leave(ctx context.Context) {
 // it lets the next one begin. The addresses of one MX name are one host, unless the
 // person controls it.
 func (s *Subject) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	conn, err := s.dial(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
+
+func (s *Subject) dial(ctx context.Context, to netip.AddrPort) (*gatedConn, error) {
 	host := to.Addr().String()
 	if name := s.nameOf(ctx, to.Addr()); name != "" && !s.Proof(ctx, to.Addr()).Granted {
 		host = name
@@ -331,12 +338,13 @@ func (s *Subject) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 	if err != nil {
 		return nil, err
 	}
-	dialing, cancel := context.WithTimeout(ctx, min(commandPatience, s.Options.timeout()))
+	dialing, cancel := context.WithTimeout(ctx, s.Options.patience())
 	defer cancel()
+	began := time.Now() // elapsed
 	conn, err := s.World.Dial(dialing, to)
 	if err != nil {
 		leave()
 		return nil, err
 	}
-	return gatedConn{conn, leave}, nil
+	return &gatedConn{conn, leave, time.Since(began)}, nil // elapsed
 }

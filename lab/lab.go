@@ -118,9 +118,10 @@ func (l *Lab) Close() error {
 // File describes the lab for world.File.World and for other processes.
 func (l *Lab) File() *world.File {
 	f := &world.File{
-		Roots: l.ca.Roots(),
-		PID:   os.Getpid(),
-		Probe: world.Probe{Domain: probeDomain},
+		Roots:    l.ca.Roots(),
+		PID:      os.Getpid(),
+		Probe:    world.Probe{Domain: probeDomain},
+		Greeters: []string{"green.example"},
 		Map: world.Map{
 			Ports: l.ports,
 			Nets: []world.NetMap{

@@ -18,6 +18,7 @@ type File struct {
 	Page         string           `json:"page,omitempty"`          // the URL of the page, for people
 	PID          int              `json:"pid,omitempty"`           // who keeps this world alive
 	Probe        Probe            `json:"probe,omitzero"`
+	Greeters     []string         `json:"greeters,omitempty"` // domains whose MX hosts greet everybody
 	Map
 }
 
@@ -88,7 +89,7 @@ func (f *File) World(o Options) (*World, error) {
 	if len(o.Resolvers) == 0 {
 		o.Resolvers = f.Resolvers
 	}
-	w := &World{Network: Machine(), Map: f.Map, Probe: f.Probe}
+	w := &World{Network: Machine(), Map: f.Map, Probe: f.Probe, Greeters: f.Greeters}
 	if f.Roots != "" {
 		w.Roots = x509.NewCertPool()
 		if !w.Roots.AppendCertsFromPEM([]byte(f.Roots)) {

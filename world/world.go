@@ -38,6 +38,7 @@ type World struct {
 	Roots     *x509.CertPool   // nil: the machine's trust store
 	Map       Map              // ports, addresses and public ranges of a made world
 	Probe     Probe            // where a made world lets probe mail arrive
+	Greeters  []string         // domains of a made world whose MX hosts greet everybody
 }
 
 // None is a world that reaches nothing: what a test gets unless it asks for more.
