@@ -152,6 +152,7 @@ func TestLookups(t *testing.T) {
 func FuzzAuthres(f *testing.F) {
 	f.Add("mx.example.com; spf=pass (c) reason=\"x\" smtp.mailfrom=a@b.example; dkim/1=fail header.d=x")
 	f.Add("spf=pass;;(((a);\"")
+	f.Add("@b ") // an address only once it is clean
 	for _, s := range hostile {
 		f.Add(s)
 	}

@@ -139,8 +139,9 @@ func value(s string) string {
 
 // pvalue is a value, or an address or @domain, which may stand unquoted.
 func pvalue(s string) string {
+	s = clean(s)
 	local, domain, ok := strings.Cut(s, "@")
-	if ok && len(s) <= maxValue && (local == "" || isToken(local)) && isDomain(domain) {
+	if ok && (local == "" || isToken(local)) && isDomain(domain) {
 		return s
 	}
 	return value(s)
