@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/allgreen-mail/allgreen/finding"
@@ -101,11 +102,33 @@ func (p *paper) group(target string, g group) {
 	if !p.Verbose {
 		items = merged(items)
 	}
+	var before finding.Finding
 	for _, it := range items {
-		if p.Verbose || needsReading(it.Status) {
+		if !p.Verbose && !needsReading(it.Status) {
+			continue
+		}
+		if !p.Verbose && before.Check == it.Check && before.Code == it.Code {
+			p.another(target, it, before)
+		} else {
 			p.item(target, it)
 		}
+		before = it.Finding
 	}
+}
+
+// another writes a finding that says of another subject what the one before it
+// said: only what differs.
+func (p *paper) another(target string, it item, before finding.Finding) {
+	p.tagged(it.Status, wash(headline(target, it.Finding)))
+	p.evidence(it.Evidence)
+	differing := finding.Finding{Status: it.Status, Records: it.Records}
+	if it.Fix != before.Fix {
+		differing.Fix = it.Fix
+	}
+	if slices.Equal(it.Records, before.Records) {
+		differing.Records = nil
+	}
+	p.cure(differing)
 }
 
 // item writes one finding; a green or skipped one takes one line.
