@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/allgreen-mail/allgreen/check"
 	"github.com/allgreen-mail/allgreen/mail"
@@ -21,20 +20,21 @@ func (c *checkCommand) options() (check.Options, error) {
 		return check.Options{}, usage(err, "--from takes an address, as joe@example.com")
 	}
 	o := check.Options{
-		IPs:       c.IP,
-		HELO:      c.HELO,
-		Selectors: c.Selector,
-		Only:      c.Only,
-		Timeout:   c.Timeout,
-		Battery:   c.Battery,
-		Allowed:   c.Allowed,
-		Token:     c.Token,
-		MailFrom:  c.From,
+		IPs:        c.IP,
+		HELO:       c.HELO,
+		Selectors:  c.Selector,
+		Only:       c.Only,
+		Timeout:    c.Timeout,
+		Battery:    c.Battery,
+		Allowed:    c.Allowed,
+		Token:      c.Token,
+		ClientHELO: c.HELO,
+		MailFrom:   c.From,
 	}
 	if o.HELO == "" {
 		o.HELO = ownName()
 	}
-	if slices.Contains(c.Targets, "-") && len(c.IP) > 0 {
+	if len(c.IP) > 0 {
 		o.ClientIP = c.IP[0]
 	}
 	return o, nil

@@ -11,7 +11,10 @@ import (
 )
 
 func dkimChecks() []Check {
-	return []Check{dkimKeys, dkimRecord, dkimRevoked, dkimSize, dkimEd25519, dkimFlags, dkimDomainKeys}
+	return []Check{
+		dkimKeys, dkimRecord, dkimRevoked, dkimSize, dkimEd25519, dkimFlags, dkimDomainKeys,
+		dkimSignature, dkimAlignment, dkimAlgorithm, dkimSignedHeaders, dkimBodyLength, dkimTimes,
+	}
 }
 
 var dkimKeys = rule{About{

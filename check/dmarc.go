@@ -15,6 +15,7 @@ func dmarcChecks() []Check {
 	return []Check{
 		dmarcRecord, dmarcPlace, dmarcSyntax, dmarcPolicy, dmarcSubdomains, dmarcTesting, dmarcObsolete, dmarcReaders,
 		dmarcReports, dmarcExternal, dmarcFailureReports, dmarcAlignment, dmarcRegistry,
+		dmarcMessage, dmarcNullPath,
 	}
 }
 

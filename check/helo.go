@@ -16,7 +16,7 @@ import (
 )
 
 func heloChecks() []Check {
-	return []Check{heloName, heloResolves, heloPTR, heloBanner}
+	return []Check{heloName, heloResolves, heloPTR, heloBanner, heloClient}
 }
 
 const heloWhy = "A server greets others with the name that it shows here. Receivers compare that name with the PTR record and its address: " +

@@ -12,7 +12,7 @@ import (
 )
 
 func rdnsChecks() []Check {
-	return []Check{rdnsForwardConfirmed, rdnsName, rdnsGeneric, rdnsOwnDomain}
+	return []Check{rdnsForwardConfirmed, rdnsName, rdnsGeneric, rdnsOwnDomain, rdnsClient}
 }
 
 var rdnsForwardConfirmed = rule{About{
@@ -104,6 +104,11 @@ func (s *Subject) wantedName(ctx context.Context, a SendingAddress) mail.Domain 
 	if len(servers) > 0 && !servers[0].Name.IsZero() {
 		return servers[0].Name
 	}
+	if s.Target.Kind == Message {
+		if d, err := mail.ParseDomain(s.Handover(ctx).HELO); err == nil && d.Labels() > 1 {
+			return d
+		}
+	}
 	if d := s.Domain(); !d.IsZero() {
 		return mail.MustParseDomain("mail." + d.String())
 	}
@@ -121,7 +126,7 @@ var rdnsName = rule{About{
 	Practices: []string{"D3"},
 	Affects:   []string{"google", "gmx", "t-online"},
 	Who:       finding.IPOwner,
-	Scope:     Servers,
+	Scope:     Servers | Message,
 	Needs:     []string{"rdns.forward-confirmed"},
 	Codes: []Code{
 		{"one-name", finding.Green, "one PTR record with a valid host name"},

@@ -21,7 +21,7 @@ var rdnsGeneric = rule{About{
 	Practices: []string{"D3"},
 	Affects:   []string{"yahoo", "comcast", "gmx", "t-online", "outlook"},
 	Who:       finding.IPOwner,
-	Scope:     Servers,
+	Scope:     Servers | Message,
 	Needs:     []string{"rdns.forward-confirmed"},
 	Codes: []Code{
 		{"own-name", finding.Green, "the PTR name looks like a server's own"},

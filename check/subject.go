@@ -32,6 +32,10 @@ type Subject struct {
 	services   memo[Service, *ServiceVisit]
 	wayOut     memo[struct{}, WayOut]
 	servers    memo[struct{}, []Server]
+
+	sample         memo[struct{}, *Sample]
+	handover       memo[struct{}, *Handover]
+	authentication memo[struct{}, *mailauth.Results]
 }
 
 func newSubject(ctx context.Context, a *Audit, t Target) *Subject {
@@ -217,6 +221,12 @@ func (s *Subject) findAddresses(ctx context.Context) []SendingAddress {
 		if !known && len(found) < maxSending {
 			found = append(found, SendingAddress{ip, source, detail})
 		}
+	}
+	if s.Target.Kind == Message {
+		if client := s.Handover(ctx); client.IP.IsValid() {
+			add(client.IP, "message", client.Trust())
+		}
+		return found
 	}
 	for _, ip := range s.Options.IPs {
 		add(ip.Unmap(), "--ip", "")
