@@ -122,6 +122,14 @@ func LookupExchangers(ctx context.Context, r world.Resolver, domain mail.Domain)
 	return x
 }
 
+// LookupExchanger resolves one host that is known to take mail, whatever its MX
+// records say.
+func LookupExchanger(ctx context.Context, r world.Resolver, host mail.Domain) Exchanger {
+	e := Exchanger{Name: world.NameOf(host), Host: host}
+	e.resolve(ctx, r)
+	return e
+}
+
 func (x *Exchangers) takeDenial(err error) {
 	if le, ok := errors.AsType[*world.LookupError](err); ok {
 		x.Security, x.Aliases = le.Security, le.Aliases

@@ -82,7 +82,7 @@ func daneNeed(ctx context.Context, r world.Resolver, x *Exchangers, host *Exchan
 	if x.Security != world.Secure || host.Security != world.Secure {
 		return n
 	}
-	n.TLSA, n.Names = lookupTLSABase(ctx, r, host)
+	n.TLSA, n.Names = LookupHostTLSA(ctx, r, host)
 	switch {
 	case errors.Is(n.TLSA.Err, world.ErrNotFound):
 	case n.TLSA.Err != nil:
@@ -97,9 +97,11 @@ func daneNeed(ctx context.Context, r world.Resolver, x *Exchangers, host *Exchan
 	return n
 }
 
-// lookupTLSABase tries the end of an alias before its beginning (RFC 7672 section
-// 2.2.3).
-func lookupTLSABase(ctx context.Context, r world.Resolver, host *Exchanger) (TLSASet, []mail.Domain) {
+// LookupHostTLSA asks for the TLSA records of a host that takes mail and tells for
+// which names its certificate may be. Of an alias it tries the end before the
+// beginning (RFC 7672 section 2.2.3). Whether the addresses are signed, without which
+// the records bind nobody, is for the caller to see.
+func LookupHostTLSA(ctx context.Context, r world.Resolver, host *Exchanger) (TLSASet, []mail.Domain) {
 	names := []mail.Domain{host.Host}
 	if len(host.Aliases) == 0 {
 		return LookupTLSA(ctx, r, host.Name), names

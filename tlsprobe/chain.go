@@ -65,25 +65,37 @@ func (s *scanner) addChain(ders [][]byte) {
 	s.result.Chains = append(s.result.Chains, judge(ders, s.options))
 }
 
-// judge reads a chain and verifies it. Certificates behind the first that cannot be
+// judge reads a chain and judges it. Certificates behind the first that cannot be
 // parsed are left out: they only ever help.
 func judge(ders [][]byte, o Options) Chain {
-	c := Chain{leaf: ders[0]}
 	var parsed []*x509.Certificate
 	for i, der := range ders {
 		cert, err := x509.ParseCertificate(der)
 		if err != nil && i == 0 {
 			no := Answer{No, err.Error()}
-			c.Trusted, c.Fault, c.NameMatches = no, Unreadable, no
-			return c
+			return Chain{Trusted: no, Fault: Unreadable, NameMatches: no, leaf: der}
 		}
 		if err == nil {
 			parsed = append(parsed, cert)
-			c.Certificates = append(c.Certificates, describe(cert))
 		}
 	}
-	c.Trusted, c.Fault = verify(parsed, o)
-	c.NameMatches = matchName(parsed[0], o)
+	return Judge(parsed, o)
+}
+
+// Judge says of a chain that somebody else was shown what a scan would say of it: the
+// server's own certificate comes first. Of the options only name, roots and time
+// matter.
+func Judge(presented []*x509.Certificate, o Options) Chain {
+	if len(presented) == 0 {
+		no := Answer{No, "no certificate was presented"}
+		return Chain{Trusted: no, Fault: Unreadable, NameMatches: no}
+	}
+	c := Chain{leaf: presented[0].Raw}
+	for _, cert := range presented {
+		c.Certificates = append(c.Certificates, describe(cert))
+	}
+	c.Trusted, c.Fault = verify(presented, o)
+	c.NameMatches = matchName(presented[0], o)
 	return c
 }
 
