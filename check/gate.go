@@ -15,6 +15,7 @@ type hosts struct {
 	gates  map[string]chan struct{}
 	asked  map[question]string
 	visits memo[visitKey, *Visit]
+	scans  memo[netip.Addr, *Scan]
 	proofs memo[netip.Addr, Proof]
 }
 

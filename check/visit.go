@@ -65,6 +65,7 @@ func (a Asked) Evidence() []string {
 // TLSAnswer is what became of STARTTLS.
 type TLSAnswer struct {
 	Offered    bool
+	ServerName string // the SNI that was sent; "" for none
 	Reply      mail.Reply
 	Err        error                // the command or the handshake failed
 	State      *tls.ConnectionState // nil without a handshake; not verified
@@ -181,6 +182,7 @@ func (v *visitor) startTLS(ctx context.Context) error {
 		Time:               v.subject.World.Now,
 	}
 	var err error
+	v.StartTLS.ServerName = config.ServerName
 	v.StartTLS.Reply, err = v.client.StartTLS(ctx, config)
 	if err != nil {
 		return err
