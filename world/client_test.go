@@ -141,6 +141,23 @@ func TestLateAndLostPackets(t *testing.T) {
 	})
 }
 
+// TestSlowIsNotDead: a resolver that was overtaken but answered keeps its place.
+func TestSlowIsNotDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &records{t: t}
+		slow := answering(func(network string, q *dns.Msg) *dns.Msg {
+			time.Sleep(2 * time.Second)
+			return r.reply(network, q)
+		})
+		w, n := worldOf(t, Options{}, slow, slow)
+		lookupA(t, w, "a.test.")
+		lookupA(t, w, "b.test.")
+		if want := []string{"udp " + first.String(), "udp " + second.String(), "udp " + first.String()}; !slices.Equal(n.dials[:3], want) {
+			t.Errorf("asked %v, want %v", n.dials, want)
+		}
+	})
+}
+
 func TestOneLookupAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &records{t: t, rrs: []string{"a.test. 60 A 192.0.2.7"}}

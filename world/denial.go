@@ -215,7 +215,7 @@ func newNSECProof(zone Name, rrs []*dns.NSEC) *nsecProof {
 
 func (p *nsecProof) types(name Name) (typeSet, bool) {
 	for _, r := range p.records {
-		if r.owner == name {
+		if r.owner == name && name.IsWithin(p.zone) {
 			return r.types, true
 		}
 	}

@@ -88,6 +88,9 @@ func signatures(section []dns.RR, name Name, qtype uint16) []*dns.RRSIG {
 func (z *zone) verify(set []dns.RR, section []dns.RR, now time.Time, e *effort) (signature, error) {
 	name, qtype := nameIn(set[0].Header().Name), set[0].Header().Rrtype
 	sigs := signatures(section, name, qtype)
+	if !name.IsWithin(z.name) { // RFC 4035 section 5.3.1
+		return signature{}, bogus("%s %s lies outside %s", name.Text(), TypeName(qtype), z.title())
+	}
 	if len(sigs) == 0 {
 		return signature{}, bogus("%s %s has no signature, though %s is signed", name.Text(), TypeName(qtype), z.title())
 	}
