@@ -49,6 +49,14 @@ func (c *labCommand) Run(ctx context.Context, io streams) error {
 	}
 	defer l.Close()
 	file := l.File()
+	ctx, leave := context.WithCancel(ctx)
+	url, closed, err := labPage{l.World(), pageDomains()}.open(ctx)
+	if err != nil {
+		leave()
+		return unreachable(err, "")
+	}
+	defer func() { leave(); <-closed }()
+	file.Page = url
 	if err := c.publish(file); err != nil {
 		return err
 	}
@@ -66,6 +74,14 @@ func (c *labCommand) Run(ctx context.Context, io streams) error {
 		}
 	}
 	return nil
+}
+
+func pageDomains() []pageDomain {
+	var rows []pageDomain
+	for _, d := range lab.Domains() {
+		rows = append(rows, pageDomain{d.Name, d.About})
+	}
+	return rows
 }
 
 // publish leaves the world where --lab finds it. A lab that lives keeps its place.
@@ -184,20 +200,23 @@ func (c *labCommand) stay(ctx context.Context, file *world.File, io streams) err
 
 func invite(w io.Writer, file *world.File) error {
 	resolver := file.Resolvers[0]
-	fmt.Fprintf(w, "\nThe domains of this Internet:\n\n")
+	fmt.Fprintf(w, "\nThe domains of this Internet to begin with (the page shows all %d):\n\n", len(lab.Domains()))
 	for _, d := range lab.Domains() {
-		fmt.Fprintf(w, "  %-26s %s\n", d.Name, d.About)
+		if !d.More {
+			fmt.Fprintf(w, "  %-22s %s\n", d.Name, d.About)
+		}
 	}
 	_, err := fmt.Fprintf(w, `
 Try, in another terminal:
 
   allgreen check --lab red.example
+  %s   the same in a browser
   allgreen check --lab --html report.html green.example red.example
   allgreen spf --lab --ip 192.0.2.1 --from joe@green.example
   dig @%s -p %d green.example MX
   swaks --server %s --port %d --to postmaster@green.example --quit RCPT
 
 It runs until Ctrl-C.
-`, resolver.Addr(), resolver.Port(), "127.10.1.10", file.Ports[25])
+`, file.Page, resolver.Addr(), resolver.Port(), "127.10.1.10", file.Ports[25])
 	return err
 }

@@ -57,34 +57,3 @@ func section(b *strings.Builder, title, text string) {
 		fmt.Fprintf(b, "\n%s\n%s\n", title, show.Paragraph(text, 2, 80))
 	}
 }
-
-// markdownPage is the manual page of one check for docs/checks.
-func markdownPage(a check.About) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "### `%s`\n\n%s\n\n", a.ID, a.Question)
-	if a.Why != "" {
-		fmt.Fprintf(&b, "**Why.** %s\n\n", a.Why)
-	}
-	if a.Fix != "" {
-		fmt.Fprintf(&b, "**What to do.** %s\n\n", a.Fix)
-	}
-	b.WriteString("| code | status | meaning |\n|---|---|---|\n")
-	for _, c := range a.Codes {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Code, c.Status, c.Meaning)
-	}
-	b.WriteString("\n")
-	for _, row := range []struct{ title, text string }{
-		{"Judges", a.Scope.String()},
-		{"Needs", strings.Join(a.Needs, ", ")},
-		{"Who mends it", string(a.Who)},
-		{"Who acts on it", strings.Join(a.Affects, ", ")},
-		{"References", strings.Join(a.Refs, "; ")},
-		{"Catalogue", strings.Join(a.Rows, ", ")},
-		{"Practices", strings.Join(a.Practices, ", ")},
-	} {
-		if row.text != "" {
-			fmt.Fprintf(&b, "- %s: %s\n", row.title, row.text)
-		}
-	}
-	return b.String() + "\n"
-}

@@ -39,18 +39,3 @@ func (m *memo[K, V]) get(ctx context.Context, key K, look func(context.Context) 
 	<-f.done
 	return f.value
 }
-
-// answer is a fact that may have failed: what lookups give.
-type answer[V any] struct {
-	value V
-	err   error
-}
-
-// look learns a fact that may fail.
-func look[K comparable, V any](ctx context.Context, m *memo[K, answer[V]], key K, ask func(context.Context) (V, error)) (V, error) {
-	a := m.get(ctx, key, func(ctx context.Context) answer[V] {
-		v, err := ask(ctx)
-		return answer[V]{v, err}
-	})
-	return a.value, a.err
-}
