@@ -50,6 +50,10 @@ type linkFinder struct {
 	opaque int // depth of <style> and <script>
 }
 
+// HTMLLinks are the links of an HTML document that stands by itself, such as a web
+// page. It reads r to its end or to the thousandth link.
+func HTMLLinks(r io.Reader) ([]Link, error) { return htmlLinks(r) }
+
 func htmlLinks(r io.Reader) ([]Link, error) {
 	f := &linkFinder{anchor: -1}
 	z := html.NewTokenizer(r)

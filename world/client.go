@@ -100,6 +100,20 @@ func (w *World) connect(o Options, anchors []string) error {
 	return nil
 }
 
+// Resolvers are the resolvers that this world asks, in their order; none for a
+// resolver that is not this package's.
+func (w *World) Resolvers() []netip.AddrPort {
+	c, ok := w.Resolver.(*client)
+	if !ok {
+		return nil
+	}
+	var all []netip.AddrPort
+	for _, r := range c.resolvers.list {
+		all = append(all, r.at)
+	}
+	return all
+}
+
 func (c *client) stats() Stats {
 	return Stats{
 		Questions: c.resolvers.asked.Load(),
