@@ -17,6 +17,7 @@ var listsJSON []byte
 type Options struct {
 	Keys   map[string]string // by list id, or by the name that lists of one operator share ("spamhaus-dqs")
 	Memory Memory            // control results of earlier runs; nil: none
+	Lists  []List            // asked instead of the embedded ones; nil: those
 	Now    func() time.Time  // nil: control results never grow old
 }
 
@@ -56,15 +57,19 @@ func NewDirectory(o Options) *Directory {
 		keys: make(map[string]string), memory: o.Memory, now: o.Now,
 		controls: make(map[string]*controlCall),
 	}
+	if o.Lists != nil {
+		d.lists = o.Lists
+	}
 	for name, key := range o.Keys {
-		if isKey(key) {
+		if IsKey(key) {
 			d.keys[name] = strings.ToLower(key)
 		}
 	}
 	return d
 }
 
-func isKey(s string) bool {
+// IsKey reports whether s can be the key of a list: one label of a DNS name.
+func IsKey(s string) bool {
 	return s != "" && len(s) <= 63 && !strings.ContainsFunc(s, func(r rune) bool {
 		return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	})

@@ -101,6 +101,7 @@ type List struct {
 	Subjects []Subject  `json:"subjects"`
 	Purpose  Purpose    `json:"purpose"`
 	Scope    string     `json:"scope,omitempty"` // "range" or "asn": it judges the provider
+	Topic    string     `json:"topic,omitempty"` // "backscatter": for bounces to strangers, not for spam
 	IPv6     bool       `json:"ipv6,omitempty"`  // Zone knows IPv6 too
 	Access   Access     `json:"access"`
 	State    string     `json:"state"` // "alive", "uncertain", "restricted"

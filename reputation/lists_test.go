@@ -42,6 +42,7 @@ func TestListsData(t *testing.T) {
 		oneOf(t, l.ID, string(l.Access), "open", "key-optional", "key", "registration", "web-only")
 		oneOf(t, l.ID, l.State, "alive", "uncertain", "restricted")
 		oneOf(t, l.ID, l.Scope, "", "range", "asn")
+		oneOf(t, l.ID, l.Topic, "", "backscatter")
 		for _, s := range l.Subjects {
 			oneOf(t, l.ID, string(s), "ip", "domain", "email-sha1")
 		}

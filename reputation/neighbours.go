@@ -45,6 +45,9 @@ func (d *Directory) Neighbours(ctx context.Context, r world.Resolver, ip netip.A
 	sample := sampleOf(ip)
 	for _, id := range neighbourLists {
 		l := d.List(id)
+		if l == nil {
+			continue
+		}
 		for _, other := range sample {
 			a := d.ask(ctx, r, question{list: l, labels: world.ReverseLabels(other), subject: other.String(), brief: true})
 			if a.Result == Unknown {
