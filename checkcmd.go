@@ -35,7 +35,7 @@ type checkCommand struct {
 	Battery  bool          `help:"Ask for every relay and recipient probe; needs proof of control."`
 	Allowed  bool          `name:"i-am-allowed" help:"Say that the audited hosts are yours to probe."`
 	Token    string        `help:"Prove control: the secret whose record stands at _allgreen-audit.<PTR name>." placeholder:"SECRET"`
-	ListKey  []string      `help:"A key for a blocklist that wants one. Repeatable." placeholder:"LIST=KEY"`
+	ListKey  []string      `help:"A key for a blocklist that wants one. Repeatable." placeholder:"LIST=KEY" env:"ALLGREEN_LIST_KEY" sep:","`
 	JSON     bool          `name:"json" help:"Print JSON, one document a target."`
 	Verbose  bool          `short:"v" help:"Show the green and skipped rows too, and what was asked."`
 }
@@ -61,6 +61,9 @@ func (c *checkCommand) Run(ctx context.Context, io streams) error {
 	}
 	w, err := c.open()
 	if err != nil {
+		return err
+	}
+	if o.Lists, err = c.directory(w); err != nil {
 		return err
 	}
 	for {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/allgreen-mail/allgreen/finding"
+	"github.com/allgreen-mail/allgreen/reputation"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
@@ -22,6 +23,9 @@ type Audit struct {
 
 // NewAudit makes a run of all checks.
 func NewAudit(w *world.World, o Options) *Audit {
+	if o.Lists == nil {
+		o.Lists = reputation.NewDirectory(reputation.Options{Now: w.Now})
+	}
 	return &Audit{World: w, Options: o, Checks: All()}
 }
 

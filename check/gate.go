@@ -17,6 +17,7 @@ type hosts struct {
 	visits memo[visitKey, *Visit]
 	scans  memo[netip.Addr, *Scan]
 	proofs memo[netip.Addr, Proof]
+	reputations
 }
 
 // question is something a stranger is asked only once per run. The host is a name

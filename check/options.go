@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/reputation"
 )
 
 // Options are what a person may say about an audit. The zero value is a polite
@@ -23,6 +24,11 @@ type Options struct {
 	ClientHELO string        // for messages: the name that the client said
 	MailFrom   string        // for messages: the reverse-path, "<>" for the null one; "": not told
 	Parallel   int           // targets at once; zero: 32
+
+	// Lists are the blocklists to ask, with the keys for them; nil: those we know,
+	// without keys. One directory serves the whole run, so each list shows only
+	// once whether it is in order.
+	Lists *reputation.Directory
 }
 
 const (
