@@ -24,13 +24,15 @@ func policyDefects() map[string]policyDefect {
 	}
 	const month = "2419200"
 	return map[string]policyDefect{
-		"red.example":         {page: policy("enforce", "mx.elsewhere.example", month)},
-		"sts-wrong.example":   {page: policy("enforce", "mx.elsewhere.example", month)},
-		"sts-testing.example": {page: policy("testing", "mx.sts-testing.example", month)},
-		"sts-short.example":   {page: policy("enforce", "mx.sts-short.example", "3600")},
-		"sts-cert.example":    {certificate: ca.WrongName, page: policy("enforce", "mx.sts-cert.example", month)},
-		"sts-missing.example": {page: host.Page{Status: http.StatusNotFound, Body: "not here"}},
-		"sts-endless.example": {page: host.Page{Body: "version: STSv1\r\n", Endless: true}},
+		"red.example":          {page: policy("enforce", "mx.elsewhere.example", month)},
+		"sts-wrong.example":    {page: policy("enforce", "mx.elsewhere.example", month)},
+		"sts-testing.example":  {page: policy("testing", "mx.sts-testing.example", month)},
+		"sts-none.example":     {page: policy("none", "mx.sts-none.example", month)},
+		"dane-partial.example": {page: policy("enforce", "*.dane-partial.example", month)},
+		"sts-short.example":    {page: policy("enforce", "mx.sts-short.example", "3600")},
+		"sts-cert.example":     {certificate: ca.WrongName, page: policy("enforce", "mx.sts-cert.example", month)},
+		"sts-missing.example":  {page: host.Page{Status: http.StatusNotFound, Body: "not here"}},
+		"sts-endless.example":  {page: host.Page{Body: "version: STSv1\r\n", Endless: true}},
 		"sts-redirect.example": {page: host.Page{
 			Status: http.StatusFound, Location: "https://sts-redirect.example" + policyPath,
 		}},
