@@ -18,10 +18,11 @@
 //		d.Defects // rows of the catalogue of checks, and the colour of each
 //	}
 //
-// A test adds what it needs: Options.Zones are more records in master-file format
-// (see package authority for the ";lab" lines), Options.Hosts more mail servers
-// (see host.Character), Options.Bulk more domains. Labs run side by side: each takes
-// free ports. Resolver, ports and trust anchor are in the world file alone.
+// A test adds what it needs: Options.Domains are more domains of the same kind,
+// Options.Zones more records in master-file format (see package authority for the
+// ";lab" lines), Options.Hosts more mail servers (see host.Character), Options.Bulk
+// many small domains. Labs run side by side: each takes free ports. Resolver, ports
+// and trust anchor are in the world file alone.
 //
 // The private keys in internet/ are public, guard nothing, and sign nothing but
 // test mail. The lab follows the RFCs that packages authority and host list.

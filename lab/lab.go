@@ -3,6 +3,7 @@ package lab
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -153,6 +154,12 @@ func (l *Lab) World() *world.World {
 		panic("lab: its own world file is none: " + err.Error())
 	}
 	return w
+}
+
+// Certificate is one of the lab's certification authority, for servers that are
+// not the lab's own; the first name has the key that its TLSA record pins.
+func (l *Lab) Certificate(q ca.Quality, names ...string) (*tls.Certificate, error) {
+	return l.ca.Certificate(q, names...)
 }
 
 // Addr is the IPv4 address of a host of the lab: the A record of its name.

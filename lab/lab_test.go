@@ -1,6 +1,7 @@
 package lab_test
 
 import (
+	"crypto/x509"
 	"net"
 	"path/filepath"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/allgreen-mail/allgreen/lab"
 	"github.com/allgreen-mail/allgreen/lab/authority"
+	"github.com/allgreen-mail/allgreen/lab/ca"
 	"github.com/allgreen-mail/allgreen/lab/host"
 	"github.com/allgreen-mail/allgreen/world"
 )
@@ -138,6 +140,34 @@ green.example. MX 7 mx.mine.example.
 	line := make([]byte, 8)
 	if _, err := conn.Read(line); err != nil || string(line) != "220 mine" {
 		t.Errorf("greeted with %q, %v", line, err)
+	}
+}
+
+func TestMoreDomainsAreWellRun(t *testing.T) {
+	l := start(t, lab.Options{Bare: true, Domains: []lab.Domain{
+		{Name: "lit.example", Net: 201}, {Name: "dark.example", Net: 202, Dark: []string{"mx"}},
+	}})
+	w := l.World()
+	for _, name := range []world.Name{"lit.example.", "dark.example."} {
+		if answer, err := w.Lookup(t.Context(), name, dns.TypeMX); err != nil || answer.Security != world.Secure {
+			t.Errorf("%s: %v, %v", name, answer, err)
+		}
+	}
+	conn, err := net.Dial("tcp", socket(t, l, "mx.lit.example", 25))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if conn, err := net.Dial("tcp", socket(t, l, "mx.dark.example", 25)); err == nil {
+		conn.Close()
+		t.Error("somebody listens where nobody should")
+	}
+	cert, err := l.Certificate(ca.Good, "mx.dark.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if leaf, err := x509.ParseCertificate(cert.Certificate[0]); err != nil || leaf.VerifyHostname("mx.dark.example") != nil {
+		t.Errorf("the certificate is for %v, %v", leaf, err)
 	}
 }
 

@@ -12,6 +12,8 @@ type Options struct {
 	// Zones are further records in master-file format, one text each; an SOA makes a
 	// zone. They come last, so that ";lab without" can take away what is there.
 	Zones []string
+	// Domains are further domains, published and run as those of expected.json are.
+	Domains []Domain
 	// Hosts are further mail servers. One with the name of a host of the lab takes its
 	// place; one without address stands at the A record of its name.
 	Hosts []host.Mail
@@ -26,4 +28,12 @@ type Options struct {
 	FixedPorts bool
 	// Now is when signatures and certificates begin to live; zero: when it starts.
 	Now time.Time
+}
+
+// domains are all domains that begin with the good zone.
+func (o Options) domains() []Domain {
+	if o.Bare {
+		return o.Domains
+	}
+	return append(Domains(), o.Domains...)
 }

@@ -16,9 +16,9 @@ func (l *Lab) settle(o Options) error {
 		for name, character := range characters() {
 			servers[name] = host.Mail{Name: name, Character: character}
 		}
-		if err := l.settleDomains(servers); err != nil {
-			return err
-		}
+	}
+	if err := l.settleDomains(o.domains(), servers); err != nil {
+		return err
 	}
 	if o.Bulk > 0 {
 		servers[bulkHost] = host.Mail{Name: bulkHost}
@@ -37,14 +37,14 @@ func (l *Lab) settle(o Options) error {
 	return nil
 }
 
-// settleDomains adds what runs for each domain of expected.json: a mail server
-// unless it has one with a character, one for mail programs, and a web server.
-func (l *Lab) settleDomains(servers map[string]host.Mail) error {
-	sites, err := sites()
+// settleDomains adds what runs for each domain: a mail server unless it has one
+// with a character, one for mail programs, and a web server.
+func (l *Lab) settleDomains(domains []Domain, servers map[string]host.Mail) error {
+	sites, err := sites(domains)
 	if err != nil {
 		return err
 	}
-	for _, d := range Domains() {
+	for _, d := range domains {
 		if _, ok := servers[d.Host()]; !ok && d.runs("mx") {
 			servers[d.Host()] = host.Mail{Name: d.Host()}
 		}

@@ -40,13 +40,13 @@ func policyDefects() map[string]policyDefect {
 }
 
 // sites are the web sites of each domain: those of a well-run one.
-func sites() (map[string][]host.Site, error) {
+func sites(domains []Domain) (map[string][]host.Site, error) {
 	t, err := template.ParseFS(internet, "internet/site/*")
 	if err != nil {
 		return nil, err
 	}
 	all := map[string][]host.Site{}
-	for _, d := range Domains() {
+	for _, d := range domains {
 		pages, err := pagesOf(t, d)
 		if err != nil {
 			return nil, err

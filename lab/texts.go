@@ -31,16 +31,17 @@ func texts(o Options, authority *ca.CA) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	more, err := t.domains(o.domains())
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, more...)
 	if !o.Bare {
-		more, err := t.domains()
-		if err != nil {
-			return nil, err
-		}
 		lists, err := t.lists()
 		if err != nil {
 			return nil, err
 		}
-		all = append(append(all, more...), lists...)
+		all = append(all, lists...)
 	}
 	bulk, err := t.bulk(o.Bulk)
 	if err != nil {
@@ -91,11 +92,11 @@ func (t zoneTemplates) text(name string, data any) (string, error) {
 	return b.String(), err
 }
 
-// domains makes the texts of expected.json: for each the good zone, then its own
-// file where it has one.
-func (t zoneTemplates) domains() ([]string, error) {
+// domains makes the texts of domains: for each the good zone, then its own file
+// where it has one.
+func (t zoneTemplates) domains(domains []Domain) ([]string, error) {
 	var all []string
-	for _, d := range Domains() {
+	for _, d := range domains {
 		names := []string{d.Name + ".zone"}
 		if !d.Alone {
 			names = []string{"good.tmpl", d.Name + ".zone"}
