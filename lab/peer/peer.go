@@ -76,6 +76,11 @@ func write(tb testing.TB, s settings, name, tmpl string) string {
 	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
 		tb.Fatal(err)
 	}
+	// Postfix reads a fresh configuration again and again until it is a second old:
+	// somebody may still be writing.
+	if err := os.Chtimes(path, time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+		tb.Fatal(err)
+	}
 	return path
 }
 
