@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +23,7 @@ type authority struct {
 	t      testing.TB
 	at     netip.AddrPort
 	zones  map[Name]*signedZone
-	asked  atomic.Int64
+	start  func() // serves from now on, with the zones there are
 	mu     sync.Mutex
 	tamper map[question]func(*dns.Msg)
 }
@@ -49,7 +48,8 @@ func newAuthority(t testing.TB) *authority {
 	a := &authority{t: t, zones: make(map[Name]*signedZone), tamper: make(map[question]func(*dns.Msg))}
 	pc, ln := listenBoth(t)
 	a.at = netip.MustParseAddrPort(pc.LocalAddr().String())
-	serve(t, pc, ln, a)
+	a.start = sync.OnceFunc(func() { serve(t, pc, ln, a) })
+	t.Cleanup(func() { pc.Close(); ln.Close() })
 	return a
 }
 
@@ -318,7 +318,6 @@ func (a *authority) zoneFor(name Name, qtype uint16) *signedZone {
 
 // ServeDNS answers with everything a validator needs.
 func (a *authority) ServeDNS(rw dns.ResponseWriter, q *dns.Msg) {
-	a.asked.Add(1)
 	m := new(dns.Msg).SetReply(q)
 	m.RecursionAvailable = true
 	name, qtype := nameIn(q.Question[0].Name), q.Question[0].Qtype
@@ -332,6 +331,7 @@ func (a *authority) ServeDNS(rw dns.ResponseWriter, q *dns.Msg) {
 	if opt := q.IsEdns0(); opt != nil {
 		m.SetEdns0(ednsBuffer, opt.Do())
 	}
+	m = m.Copy() // packing writes into records, and the zones are shared
 	a.mu.Lock()
 	spoil := a.tamper[question{nameIn(q.Question[0].Name), qtype}]
 	a.mu.Unlock()
@@ -445,6 +445,7 @@ func (a *authority) anchor() string { return a.zones[Root].key.ToDS(dns.SHA256).
 // world opens a world whose resolver is the authority.
 func (a *authority) world(o Options) *World {
 	a.t.Helper()
+	a.start()
 	f := &File{Resolvers: []netip.AddrPort{a.at}}
 	if z, ok := a.zones[Root]; ok && z.key != nil {
 		f.TrustAnchors = []string{a.anchor()}

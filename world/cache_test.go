@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,10 +65,10 @@ func TestCacheForgets(t *testing.T) {
 func TestCacheLastOneStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTestCache(10, 100)
-		stopped := 0
+		var stopped atomic.Int32
 		fill := func(ctx context.Context) filled[string] {
 			<-ctx.Done()
-			stopped++
+			stopped.Add(1)
 			return filled[string]{"broken off", time.Hour, 1}
 		}
 		var waiting sync.WaitGroup
@@ -78,8 +79,8 @@ func TestCacheLastOneStops(t *testing.T) {
 				if _, err := c.get(ctx, "a", fill); !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v", err)
 				}
-				if left := i == 2; (stopped == 1) != left {
-					t.Errorf("after the leave of %d: stopped %d times", i, stopped)
+				if left := i == 2; (stopped.Load() == 1) != left {
+					t.Errorf("after the leave of %d: stopped %d times", i, stopped.Load())
 				}
 			})
 		}

@@ -93,7 +93,7 @@ func (w *World) connect(o Options, anchors []string) error {
 		// A little less, so that the lookup hears why its question failed.
 		responses: newCache[question, *response](maxEntries, maxBytes, o.Timeout-o.Timeout/20, w.Now),
 	}
-	c.resolvers = newResolvers(o, c.transport, len(trusted) > 0)
+	c.resolvers = newResolvers(o, c.transport, trusted)
 	zones := newCache[Name, *zone](maxEntries, maxBytes, o.Timeout, w.Now)
 	c.validator = &validator{anchors: trusted, ask: c.ask, now: w.Now, zones: zones}
 	w.Resolver, w.Exchanger = c, c

@@ -126,6 +126,7 @@ func TestSystem(t *testing.T) {
 func TestAnchorOfKey(t *testing.T) {
 	a := newAuthority(t)
 	root := a.zone(Root)
+	a.start()
 	f := &File{Resolvers: []netip.AddrPort{a.at}, TrustAnchors: []string{root.key.String()}}
 	w, err := f.World(Options{})
 	if err != nil {

@@ -20,6 +20,7 @@ type response struct {
 	from      *resolver
 	authentic bool          // AD, from a trusted resolver
 	refused   string        // a trusted resolver found it bogus
+	stripped  bool          // it came from a resolver that gives no signatures
 	ttl       time.Duration // how long it may be remembered
 	cost      int           // about the bytes it holds
 	failed    *LookupError  // instead of all that
@@ -33,6 +34,7 @@ func newResponse(q question, got *reply) *response {
 		from:      got.from,
 		authentic: got.from.trusted && got.AuthenticatedData,
 		refused:   got.refused,
+		stripped:  got.from.isDeaf(),
 		ttl:       maxTTL,
 		cost:      costOfError,
 	}
@@ -45,6 +47,11 @@ func newResponse(q question, got *reply) *response {
 	}
 	r.ttl = max(r.ttl, minTTL)
 	return r
+}
+
+// whyStripped is the note of what cannot be judged for want of signatures.
+func (r *response) whyStripped() string {
+	return "the resolver " + r.from.at.String() + " gives no signatures"
 }
 
 // usable keeps the records of class IN.

@@ -250,6 +250,7 @@ func oracle(t *testing.T, program string) string {
 func startUnbound(t *testing.T, a *authority) netip.AddrPort {
 	t.Helper()
 	program := oracle(t, "unbound")
+	a.start()
 	pc, ln := listenBoth(t)
 	at := netip.MustParseAddrPort(pc.LocalAddr().String())
 	pc.Close()
@@ -331,6 +332,7 @@ var delvIgnoresOptOut = map[Name]bool{"plain.optout.test.": true, "none.optout.t
 func TestOracleDelv(t *testing.T) {
 	program := oracle(t, "delv")
 	a := signedInternet(t)
+	a.start()
 	key := a.zones[Root].key
 	path := filepath.Join(t.TempDir(), "anchors")
 	text := fmt.Sprintf("trust-anchors { . static-key %d %d %d %q; };\n", key.Flags, key.Protocol, key.Algorithm, key.PublicKey)

@@ -32,7 +32,25 @@ type resolver struct {
 	trusted bool // its AD bit is believed
 	noEDNS  atomic.Bool
 	resting atomic.Int64 // silent: asked last until then, in Unix nanoseconds
+	hearing hearing
 }
+
+// hearing is whether a resolver passes signatures on. Some strip them from all
+// answers; what such a one says cannot be judged, and must not count as forged.
+type hearing struct {
+	probing chan struct{} // holds one: who finds out
+	state   atomic.Int32
+}
+
+const (
+	unheard int32 = iota // no answer with a signature yet
+	hears
+	deaf
+)
+
+func (r *resolver) isDeaf() bool { return r.hearing.state.Load() == deaf }
+
+func (r *resolver) isResting() bool { return r.resting.Load() > time.Now().UnixNano() }
 
 // reply is what a resolver said to a question.
 type reply struct {
@@ -47,36 +65,44 @@ type reply struct {
 type resolvers struct {
 	list      []*resolver
 	transport *transport
+	anchor    Name // a zone that must be signed
 	dnssec    bool // ask for signatures, and judge them ourselves
 	underWay  chan struct{}
 	asked     atomic.Uint64 // questions
 }
 
-func newResolvers(o Options, t *transport, dnssec bool) *resolvers {
-	p := &resolvers{transport: t, dnssec: dnssec, underWay: make(chan struct{}, maxUnderWay)}
+func newResolvers(o Options, t *transport, trusted anchors) *resolvers {
+	p := &resolvers{transport: t, dnssec: len(trusted) > 0, underWay: make(chan struct{}, maxUnderWay)}
+	for zone := range trusted {
+		if p.anchor == "" || zone.Labels() < p.anchor.Labels() {
+			p.anchor = zone
+		}
+	}
 	for _, at := range o.Resolvers {
 		at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
-		p.list = append(p.list, &resolver{at: at, trusted: slices.Contains(o.Trusted, at)})
+		p.list = append(p.list, &resolver{
+			at: at, trusted: slices.Contains(o.Trusted, at),
+			hearing: hearing{probing: make(chan struct{}, 1)},
+		})
 	}
 	return p
 }
 
-// turns is the order of attempts: each resolver once per round, the silent ones
-// last.
+// turns is the order of attempts: each resolver once per round, the deaf ones
+// late, the silent ones last.
 func (p *resolvers) turns() []*resolver {
-	order := slices.Clone(p.list)
-	now := time.Now().UnixNano()
-	slices.SortStableFunc(order, func(a, b *resolver) int {
-		return boolToInt(a.resting.Load() > now) - boolToInt(b.resting.Load() > now)
-	})
-	return slices.Repeat(order, rounds)
-}
-
-func boolToInt(b bool) int {
-	if b {
-		return 1
+	var good, poor, silent []*resolver
+	for _, r := range p.list {
+		switch {
+		case r.isResting():
+			silent = append(silent, r)
+		case r.isDeaf():
+			poor = append(poor, r)
+		default:
+			good = append(good, r)
+		}
 	}
-	return 0
+	return slices.Repeat(slices.Concat(good, poor, silent), rounds)
 }
 
 // attempt is how one try at one resolver ended.
@@ -119,6 +145,7 @@ type contest struct {
 	pending   int
 	failed    map[*resolver]error // answered, and of no use: not asked again
 	order     []*resolver         // of failed
+	spare     *reply              // of a deaf one, unless a better comes
 	start     func(*resolver)
 }
 
@@ -130,28 +157,55 @@ func (c *contest) run(ctx context.Context) (*reply, error) {
 		select {
 		case got := <-c.results:
 			c.pending--
-			if got.err == nil {
-				got.from.resting.Store(0)
+			if got.err == nil && c.accept(got) {
 				return got.reply, nil
 			}
 			if c.fail(ctx, got); got.from != current {
 				continue // its place was taken over when the hedge began
 			}
 		case <-hedge.C:
-			current.rest()
+			if current.rest(); c.spare != nil {
+				return c.spare, nil
+			}
 		case <-ctx.Done():
 			for ; c.pending > 0; c.pending-- {
 				c.fail(ctx, <-c.results)
 			}
-			return nil, c.silence(ctx.Err())
+			return c.end(ctx)
 		}
 		if r := c.next(); r != nil {
 			current = r
 		}
 		hedge.Reset(patience)
 	}
+	return c.end(ctx)
+}
+
+func (c *contest) end(ctx context.Context) (*reply, error) {
+	if c.spare != nil {
+		return c.spare, nil
+	}
 	return nil, c.silence(ctx.Err())
 }
+
+// accept takes an answer, or keeps that of a deaf resolver in reserve while there
+// is one to ask that hears.
+func (c *contest) accept(a attempt) bool {
+	a.from.resting.Store(0)
+	better := func(r *resolver) bool {
+		_, failed := c.failed[r]
+		return !failed && !r.isDeaf() && !r.isResting()
+	}
+	if !a.from.isDeaf() || !slices.ContainsFunc(c.resolvers.list, better) {
+		return true
+	}
+	c.spare = a.reply
+	c.failed[a.from] = errDeaf
+	return false
+}
+
+// errDeaf makes a contest go on without a resolver that strips signatures.
+var errDeaf = errors.New("no signatures")
 
 // next starts the next attempt at a resolver that has not failed.
 func (c *contest) next() *resolver {
@@ -220,7 +274,50 @@ func (p *resolvers) try(ctx context.Context, r *resolver, q question) (*reply, e
 	if r.trusted && m.Rcode == dns.RcodeServerFailure {
 		return p.tryUnchecked(ctx, r, q, m)
 	}
-	return judge(m, r)
+	got, err := judge(m, r)
+	if err == nil && p.dnssec {
+		p.listen(ctx, r, m)
+	}
+	return got, err
+}
+
+// listen finds out whether a resolver passes signatures on. The first answer
+// without any makes us ask it for the keys of a trust anchor, which are signed;
+// when they are not to be had in time, validation will find that out by itself.
+func (p *resolvers) listen(ctx context.Context, r *resolver, m *dns.Msg) {
+	if hasSignature(m) {
+		r.hearing.state.Store(hears)
+	}
+	if r.hearing.state.Load() != unheard {
+		return
+	}
+	select {
+	case r.hearing.probing <- struct{}{}:
+		defer func() { <-r.hearing.probing }()
+	case <-ctx.Done():
+		return
+	}
+	if r.hearing.state.Load() == unheard {
+		p.probe(ctx, r)
+	}
+}
+
+func (p *resolvers) probe(ctx context.Context, r *resolver) {
+	short, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	keys, err := p.transport.exchange(short, p.message(r, question{p.anchor, dns.TypeDNSKEY}), r.at)
+	switch {
+	case ctx.Err() != nil: // the next answer will tell
+	case err == nil && !isRefusal(keys.Rcode) && !hasSignature(keys):
+		r.hearing.state.Store(deaf)
+	default:
+		r.hearing.state.Store(hears)
+	}
+}
+
+func hasSignature(m *dns.Msg) bool {
+	isSignature := func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG }
+	return slices.ContainsFunc(m.Answer, isSignature) || slices.ContainsFunc(m.Ns, isSignature)
 }
 
 // tryUnchecked tells a failed validation from a failed resolution: with CD set a

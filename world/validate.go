@@ -65,6 +65,8 @@ func (v *validator) judge(ctx context.Context, l *link, e *effort) (verdict, err
 		return verdict{note: "no trust anchor", kind: l.absence(), ttl: maxTTL}, nil
 	case l.qtype == dns.TypeANY || l.qtype == dns.TypeRRSIG:
 		return verdict{note: TypeName(l.qtype) + " cannot be validated", kind: l.absence(), ttl: maxTTL}, nil
+	case l.said.stripped:
+		return verdict{note: l.said.whyStripped(), kind: l.absence(), ttl: bogusTTL}, nil
 	}
 	z := v.zoneOf(ctx, l)
 	if len(l.records) == 0 {

@@ -131,8 +131,48 @@ func TestStrippingResolver(t *testing.T) {
 			t.Errorf("got %+v, %v", answer, err)
 		}
 	}
-	if got := w.Stats().Questions; got != 3 {
-		t.Errorf("%d questions for two names and the key of the root", got)
+	if got := w.Stats(); got.Questions != 2 || got.Messages != 3 {
+		t.Errorf("%+v for two names and a look at the keys of the root", got)
+	}
+}
+
+// stripper is the authority behind a resolver that takes out all signatures.
+type stripper struct{ a *authority }
+
+func (s stripper) ServeDNS(rw dns.ResponseWriter, q *dns.Msg) {
+	s.a.ServeDNS(strippingWriter{rw}, q)
+}
+
+type strippingWriter struct{ dns.ResponseWriter }
+
+func (w strippingWriter) WriteMsg(m *dns.Msg) error {
+	stripSignatures(m)
+	return w.ResponseWriter.WriteMsg(m)
+}
+
+// TestOneResolverStrips: it is neither believed nor held for a forger, as long as
+// another one hears, whatever their order.
+func TestOneResolverStrips(t *testing.T) {
+	a := signedInternet(t)
+	a.start()
+	pc, ln := listenBoth(t)
+	serve(t, pc, ln, stripper{a})
+	deafOne := netip.MustParseAddrPort(pc.LocalAddr().String())
+	for _, resolvers := range [][]netip.AddrPort{{deafOne, a.at}, {a.at, deafOne}} {
+		f := &File{Resolvers: resolvers, TrustAnchors: []string{a.anchor()}}
+		w, err := f.World(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []Name{"www.secure.test.", "www.rsa.test."} {
+			answer, err := w.Lookup(t.Context(), name, dns.TypeA)
+			if err != nil || answer.Security != Secure || answer.Server != a.at {
+				t.Errorf("%v: got %+v, %v", resolvers, answer, err)
+			}
+		}
+		if _, err := w.Lookup(t.Context(), "www.wrong.test.", dns.TypeA); !errors.Is(err, ErrBogus) {
+			t.Errorf("%v: got %v", resolvers, err)
+		}
 	}
 }
 

@@ -74,13 +74,22 @@ func (v *validator) find(ctx context.Context, name Name) *zone {
 	if failed != nil {
 		return &zone{name: name, parent: above, failed: failed, until: v.after(failureTTL)}
 	}
+	if said.stripped {
+		return v.unjudged(&zone{name: name, parent: above}, said)
+	}
 	return v.delegated(ctx, name, above, said)
 }
 
+// unjudged is a zone of which only a resolver without signatures told us.
+func (v *validator) unjudged(z *zone, said *response) *zone {
+	z.note, z.until = said.whyStripped(), v.after(failureTTL)
+	return z
+}
+
 // anchored is a zone whose keys a trust anchor names. A resolver that takes the
-// signatures out of all answers cannot be told from one that never got any, so
-// at the anchor, and only there, their lack makes everything indeterminate; below
-// it the lack of a signature is a falsity.
+// signatures out of all answers cannot be told from an attacker who does. One that
+// gives none even here, at the anchor, makes its answers indeterminate; from any
+// other the lack of a signature is a falsity. Who needs proof asks for Secure.
 func (v *validator) anchored(ctx context.Context, name Name, trusted []*dns.DS) *zone {
 	z := &zone{name: name, ds: trusted, until: v.after(maxTTL)}
 	said, failed := v.ask(ctx, question{name, dns.TypeDNSKEY})
@@ -92,10 +101,8 @@ func (v *validator) anchored(ctx context.Context, name Name, trusted []*dns.DS) 
 		z.until = v.after(failureTTL)
 		z.note = fmt.Sprintf("the keys of %s cannot be had: %s", z.title(), failed.Detail)
 		return z
-	case len(signatures(said.answer, name, dns.TypeDNSKEY)) == 0:
-		z.until = v.after(bogusTTL)
-		z.note = fmt.Sprintf("the resolver %s gives no signatures", said.from.at)
-		return z
+	case said.stripped:
+		return v.unjudged(z, said)
 	}
 	v.admit(z, said)
 	return z
@@ -164,6 +171,10 @@ func (v *validator) fetchKeys(ctx context.Context, z *zone) {
 	said, failed := v.ask(ctx, question{z.name, dns.TypeDNSKEY})
 	if failed != nil {
 		z.failed, z.until = failed, v.after(failureTTL)
+		return
+	}
+	if said.stripped {
+		v.unjudged(z, said)
 		return
 	}
 	v.admit(z, said)
