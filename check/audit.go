@@ -42,6 +42,7 @@ func (a *Audit) Run(ctx context.Context, t Target, progress Progress) *finding.R
 	findings := a.judge(ctx, s, progress)
 	r := finding.NewReport(t.Text, findings)
 	r.Kind = s.Target.Kind.String()
+	r.Title = s.title(ctx)
 	r.Started = a.World.Now().UTC().Truncate(time.Second)
 	r.ElapsedMS = time.Since(began).Milliseconds() // elapsed
 	for _, address := range s.Addresses(ctx) {

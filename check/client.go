@@ -84,6 +84,9 @@ var heloClient = rule{About{
 		return f
 	}
 	f.Evidence = []string{fmt.Sprintf("HELO %.100q, from %s", h.HELO, h.HELOSource)}
+	if names := s.confirmedNames(ctx, h.IP); len(names) > 0 {
+		f.Fix = fmt.Sprintf("Let the sending server say %s in EHLO (smtp_helo_name in Postfix): that name and %s lead to each other.", names[0], h.IP)
+	}
 	code, summary := judgeHELOName(h.HELO)
 	if code != "host-name" {
 		f.Code, f.Summary = code, fmt.Sprintf("%s %s", h.IP, summary)
@@ -115,7 +118,8 @@ func (s *Subject) judgeClientName(ctx context.Context, h *Handover, d mail.Domai
 		f.Code, f.Summary = "other-ptr", fmt.Sprintf("%s calls itself %s, its PTR record says %s", h.IP, d, joinNames(names))
 		return f
 	}
-	f.Code, f.Summary, f.Evidence = "own-name", fmt.Sprintf("%s calls itself %s, and is", h.IP, d), nil
+	f.Code, f.Summary = "own-name", fmt.Sprintf("%s calls itself %s, and is", h.IP, d)
+	f.Evidence, f.Fix = nil, ""
 	return f
 }
 
@@ -160,11 +164,23 @@ var spfMessage = rule{About{
 		return f
 	}
 	f.Evidence = evidence(fmt.Sprintf("MAIL FROM:%s, from %s", h.ReversePath.Path(), h.PathSource), e.Mechanism, e.Reason)
-	if e.Result == spf.None && !e.Domain.IsZero() {
-		f.Records = []finding.Record{{Name: e.Domain.String() + ".", Type: "TXT", Value: fmt.Sprintf(`"v=spf1 ip%s:%s -all"`, family(h.IP), h.IP)}}
+	if e.Domain.IsZero() || e.Result == spf.PermError {
+		return f
 	}
+	f.Fix = fmt.Sprintf("If %s is yours, let SPF of %s name it; else send through a server that is named.", h.IP, e.Domain)
+	f.Records = []finding.Record{{Name: e.Domain.String() + ".", Type: "TXT", Value: `"` + s.namingSPF(ctx, e.Domain, h.IP) + `"`}}
 	return f
 })}
+
+// namingSPF is the record of a domain with one more address, or a new one.
+func (s *Subject) namingSPF(ctx context.Context, d mail.Domain, ip netip.Addr) string {
+	text := "v=spf1 -all"
+	if published := s.SPFOf(ctx, d).Record; published != nil {
+		text = published.Text
+	}
+	const head = "v=spf1"
+	return fmt.Sprintf("%s ip%s:%s%s", head, family(ip), ip, text[len(head):])
+}
 
 // family is the digit behind "ip" in SPF.
 func family(ip netip.Addr) string {

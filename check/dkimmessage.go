@@ -92,7 +92,15 @@ func judgeSignature(v dkim.Verification, anotherHolds bool) finding.Finding {
 		f.Code = "broken"
 	}
 	f.Summary = fmt.Sprintf("the signature %s does not verify: %s", f.Subject, v.Reason)
-	f.Evidence = []string{fmt.Sprintf("%.400q", strings.TrimSpace(message.Unfold(v.Field)))}
+	f.Evidence = []string{fmt.Sprintf("%.400q", strings.Join(strings.Fields(v.Field), " "))}
+	name, err := dkim.KeyName(v.Domain, v.Selector)
+	switch {
+	case err != nil:
+	case v.Result == dkim.Fail:
+		f.Fix = "Sign last: something changed the message behind the signature. Footers, virus scanners, gateways and wrapped lines are the usual causes."
+	case v.Key == nil || v.Key.Public == nil:
+		f.Fix = fmt.Sprintf("Publish the public key of selector %s as TXT at %s, or sign with a selector whose key is there.", v.Selector, name)
+	}
 	return f
 }
 
@@ -156,16 +164,15 @@ var dkimSignedHeaders = rule{About{
 }, ofSignatures(func(ctx context.Context, s *Subject, all []dkim.Verification, f finding.Finding) finding.Finding {
 	m := s.Message(ctx)
 	for i, v := range passing(all) {
-		code, summary := judgeSigned(v, m.Header)
-		if i == 0 || code == "complete" {
-			f.Subject, f.Code, f.Summary = signatureName(v), code, summary
-			f.Evidence = []string{fmt.Sprintf("h=%.300s", strings.Join(v.Signed, ":"))}
+		if judged := judgeSigned(v, m.Header); i == 0 || judged.Code == "complete" {
+			f = judged
 		}
 	}
 	return f
 })}
 
-func judgeSigned(v dkim.Verification, h message.Header) (code, summary string) {
+func judgeSigned(v dkim.Verification, h message.Header) finding.Finding {
+	f := finding.Finding{Subject: signatureName(v), Evidence: []string{fmt.Sprintf("h=%.300s", strings.Join(v.Signed, ":"))}}
 	var missing []string
 	for _, name := range signedFields {
 		if h.Has(name) && !v.Signature.Signs(name) {
@@ -180,11 +187,15 @@ func judgeSigned(v dkim.Verification, h message.Header) (code, summary string) {
 	}
 	switch {
 	case len(missing) > 0:
-		return "partial", fmt.Sprintf("the signature %s does not cover %s", signatureName(v), strings.Join(missing, ", "))
+		f.Code, f.Summary = "partial", fmt.Sprintf("the signature %s does not cover %s", f.Subject, strings.Join(missing, ", "))
+		f.Fix = fmt.Sprintf("Add %s to the signed headers.", strings.Join(missing, ", "))
 	case froms <= h.Count("From"):
-		return "from-once", fmt.Sprintf("the signature %s names From once: another could be added", signatureName(v))
+		f.Code, f.Summary = "from-once", fmt.Sprintf("the signature %s names From once: another could be added", f.Subject)
+		f.Fix = "Name From once more in h= than the message has it (OversignHeaders From in OpenDKIM)."
+	default:
+		f.Code, f.Summary, f.Evidence = "complete", fmt.Sprintf("the signature %s covers everything a person reads", f.Subject), nil
 	}
-	return "complete", fmt.Sprintf("the signature %s covers everything a person reads", signatureName(v))
+	return f
 }
 
 var dkimBodyLength = rule{About{
@@ -237,10 +248,11 @@ var dkimAlignment = rule{About{
 		return finding.Finding{} // dkim.signature and dmarc.message have said it
 	}
 	f.Subject = s.authorDomain(ctx).String()
-	f.Evidence = d.Reasons
+	f.Evidence, f.Fix = d.Reasons, "Sign with d="+f.Subject+"."
 	switch {
 	case d.DKIMAligned:
 		f.Code, f.Summary, f.Evidence = "aligned", "a valid signature belongs to "+f.Subject, nil
+		f.Fix = ""
 	case d.Err != nil:
 		return unseen(f.Subject, d.Err)
 	case d.SPFAligned:

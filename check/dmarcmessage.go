@@ -44,14 +44,19 @@ var dmarcMessage = rule{About{
 		f.Code, f.Summary = "aligned", "DKIM passes for "+f.Subject
 	case e.DKIMAligned:
 		f.Code, f.Summary = "dkim-only", "DKIM passes for "+f.Subject+", SPF does not"
+		f.Fix = fmt.Sprintf("Use an envelope address under %s, and send from a server that its SPF record names.", f.Subject)
 	case e.SPFAligned:
 		f.Code, f.Summary = "spf-only", "SPF passes for "+f.Subject+", DKIM does not"
+		f.Fix = fmt.Sprintf("Sign with d=%s, as the last step before the message leaves.", f.Subject)
 	case e.Result == dmarc.ResultTempError && e.Err != nil:
 		return unseen(f.Subject, e.Err)
 	case e.Result == dmarc.ResultTempError:
 		return unanswered(f.Subject, "DMARC", e.Reasons[0])
 	case e.Result == dmarc.ResultNone:
 		f.Code, f.Summary = "no-record", f.Subject+" has no DMARC record"
+		f.Fix, f.Who = "Publish the record; raise its policy as the reports allow.", finding.DNSOwner
+		f.Records = []finding.Record{{Name: "_dmarc." + f.Subject + ".", Type: "TXT",
+			Value: fmt.Sprintf(`"v=DMARC1; p=none; rua=mailto:postmaster@%s"`, f.Subject)}}
 	case e.Result == dmarc.ResultPermError:
 		f.Code, f.Summary = "unusable", "DMARC cannot be applied to the message"
 	case !h.KnowsEnvelope():

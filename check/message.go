@@ -389,6 +389,9 @@ var messageMessageID = rule{About{
 }, ofMessage(func(_ context.Context, _ *Subject, m *Sample, f finding.Finding) finding.Finding {
 	id, err := m.Header.MessageID()
 	f.Evidence = fieldEvidence(m.Header, "Message-ID")
+	if author, ok := m.Author(); ok {
+		f.Fix = fmt.Sprintf("Have the sending program write a Message-ID of its own for each message, such as <random@%s>.", author.Address.Domain)
+	}
 	switch {
 	case errors.Is(err, message.ErrNoField):
 		f.Code, f.Summary = "missing", "the message has no Message-ID"
@@ -403,6 +406,7 @@ var messageMessageID = rule{About{
 		f.Code, f.Summary = "local", fmt.Sprintf("the Message-ID ends in %.80q, which is no full domain name", right)
 		return f
 	}
-	f.Code, f.Summary, f.Evidence = "right", "the Message-ID is of "+d.String(), nil
+	f.Code, f.Summary = "right", "the Message-ID is of "+d.String()
+	f.Evidence, f.Fix = nil, ""
 	return f
 })}

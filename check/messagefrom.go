@@ -155,6 +155,7 @@ func (s *Subject) judgeSenderDomain(ctx context.Context, d mail.Domain) finding.
 	switch {
 	case errors.Is(err, world.ErrNoName):
 		f.Code, f.Summary, f.Evidence = "no-such-domain", d.String()+" does not exist", []string{evidenceOf(err)}
+		f.Fix = fmt.Sprintf("Send in the name of a domain that exists, or create %s with an MX record.", d)
 		return f
 	case err != nil && !isAbsence(err):
 		return unseen(d.String(), err)
@@ -163,6 +164,7 @@ func (s *Subject) judgeSenderDomain(ctx context.Context, d mail.Domain) finding.
 	case err == nil:
 	case isAbsence(err) || errors.Is(err, errNoExchanger) || errors.Is(err, errTakesNone):
 		f.Code, f.Summary, f.Evidence = "no-mail", fmt.Sprintf("no mail can be sent to %s: %s", d, err), []string{evidenceOf(err)}
+		f.Fix = fmt.Sprintf("Give %s an MX record that leads to a mail server, or send in the name of a domain that has one.", d)
 	default:
 		return unseen(d.String(), err)
 	}

@@ -23,7 +23,7 @@ var noClientCode = Code{"no-client", finding.Unknown, "the client that handed th
 
 // identity is one name in the chain of those who stand behind a message.
 type identity struct {
-	what string // "From", "DKIM d="
+	what string // "From", "DKIM"
 	name mail.Domain
 	note string // what was proven of it
 }
@@ -42,7 +42,7 @@ func (s *Subject) identities(ctx context.Context) []identity {
 		chain = append(chain, identity{"envelope", name, note})
 	}
 	for _, v := range r.DKIM[:min(len(r.DKIM), maxShown)] {
-		chain = append(chain, identity{"DKIM d=", v.Domain, v.Result.String()})
+		chain = append(chain, identity{"DKIM", v.Domain, v.Result.String()})
 	}
 	if h.HELO != "" {
 		d, _ := mail.ParseDomain(h.HELO)
@@ -67,7 +67,7 @@ func table(chain []identity) []string {
 		if i.name.IsZero() {
 			name = "-"
 		}
-		lines = append(lines, strings.TrimRight(fmt.Sprintf("%-8s  %-32s  %s", i.what, name, i.note), " "))
+		lines = append(lines, strings.TrimRight(fmt.Sprintf("%-9s %-28s %s", i.what+":", name, i.note), " "))
 	}
 	return lines
 }
@@ -111,13 +111,15 @@ var messageChain = rule{About{
 		return all, foreign
 	}
 	_, envelope := others("envelope")
-	signatures, signed := others("DKIM d=")
+	signatures, signed := others("DKIM")
 	_, server := others("HELO", "PTR")
 	switch {
 	case envelope > 0:
 		f.Code, f.Summary = "scattered", fmt.Sprintf("the envelope does not belong to %s, the domain of From", own)
+		f.Fix = fmt.Sprintf("Use an envelope address under %s, such as bounces@bounce.%s.", own, own)
 	case signatures > 0 && signed == signatures:
 		f.Code, f.Summary = "scattered", fmt.Sprintf("no signature belongs to %s, the domain of From", own)
+		f.Fix = fmt.Sprintf("Sign with d=%s.", own)
 	case s.Handover(ctx).IPSource == "":
 		f.Code, f.Summary, f.Fix = "partly-seen", "everything seen stands under "+own.String()+"; the client is not known", noClient(s, "").Fix
 	case server > 0:

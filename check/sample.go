@@ -3,6 +3,7 @@ package check
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 
@@ -84,6 +85,17 @@ func (p *Sample) Bulk() string {
 		return "Precedence: " + v
 	}
 	return ""
+}
+
+// title is what people call the target where its name says nothing.
+func (s *Subject) title(ctx context.Context) string {
+	if s.Target.Kind != Message {
+		return ""
+	}
+	if author, ok := s.Message(ctx).Author(); ok {
+		return fmt.Sprintf("mail from %.100s", author.Address)
+	}
+	return "mail of unknown origin"
 }
 
 // Author is the one mailbox of the From field; false when there is not exactly one.

@@ -104,14 +104,19 @@ var messageUnsubscribe = rule{About{
 	switch {
 	case !m.Header.Has("List-Unsubscribe"):
 		f.Code, f.Summary = "missing", "the message goes to many and has no List-Unsubscribe"
+		f.Fix = "Add List-Unsubscribe: <https://your.domain/unsubscribe?token> and List-Unsubscribe-Post: " + oneClick + ", and sign both."
 	case len(u.HTTPS) == 0:
 		f.Code, f.Summary = "no-https", "List-Unsubscribe has no https address"
+		f.Fix = "Add an https address that knows the recipient by a token; mailto may stay beside it."
 	case len(u.HTTPS) > 1:
 		f.Code, f.Summary = "several-https", fmt.Sprintf("List-Unsubscribe has %d https addresses", len(u.HTTPS))
+		f.Fix = "Keep the one https address that takes the click."
 	case u.Post == "":
 		f.Code, f.Summary = "no-post", "there is no List-Unsubscribe-Post"
+		f.Fix = "Add List-Unsubscribe-Post: " + oneClick + ", and sign it."
 	case !u.OneClick:
 		f.Code, f.Summary = "wrong-post", fmt.Sprintf("List-Unsubscribe-Post says %.60q, not %s", u.Post, oneClick)
+		f.Fix = "Write List-Unsubscribe-Post: " + oneClick + ", nothing else."
 	default:
 		f.Code, f.Summary, f.Evidence = "one-click", "people can leave the list with one click", nil
 	}

@@ -24,13 +24,22 @@ type Counts struct {
 // Report is everything found out about one target.
 type Report struct {
 	Target    string    `json:"target"`
-	Kind      string    `json:"kind,omitempty"` // domain, host, address, message, egress
+	Title     string    `json:"title,omitempty"` // for people, where the target's own name says nothing: "-"
+	Kind      string    `json:"kind,omitempty"`  // domain, host, address, message, egress
 	Started   time.Time `json:"started"`
 	ElapsedMS int64     `json:"elapsed_ms"`
 	Verdict   Status    `json:"verdict"`
 	Counts    Counts    `json:"counts"`
 	Addresses []Address `json:"addresses,omitempty"`
 	Findings  []Finding `json:"findings"`
+}
+
+// Name is the report's heading: the title, or the target.
+func (r *Report) Name() string {
+	if r.Title != "" {
+		return r.Title
+	}
+	return r.Target
 }
 
 // NewReport counts the findings and draws the verdict: the worst of them, and

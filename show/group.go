@@ -147,7 +147,7 @@ func verdictWords(r *finding.Report) string {
 			says = " is green as far as could be seen: "
 		}
 	}
-	return r.Target + says + counts
+	return r.Name() + says + counts
 }
 
 // facts is what kind of target it was, when it was judged, and how long it took.

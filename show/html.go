@@ -61,14 +61,14 @@ func HTML(w io.Writer, reports []*finding.Report) error {
 		s.Reports = append(s.Reports, sectionOf(i, r))
 	}
 	if len(reports) == 1 {
-		s.Title = wash(reports[0].Target) + ": " + reports[0].Verdict.String()
+		s.Title = wash(reports[0].Name()) + ": " + reports[0].Verdict.String()
 	}
 	return page.Execute(w, s)
 }
 
 func sectionOf(i int, r *finding.Report) section {
 	s := section{
-		Target: wash(r.Target), Facts: facts(r), Addresses: addressWords(r.Addresses),
+		Target: wash(r.Name()), Facts: facts(r), Addresses: addressWords(r.Addresses),
 		Verdict: r.Verdict, Sentence: wash(verdictWords(r)),
 	}
 	for _, g := range groupsOf(r) {

@@ -71,7 +71,7 @@ func (p *paper) report(r *finding.Report) {
 }
 
 func (p *paper) header(r *finding.Report) {
-	title := p.bold(wash(r.Target))
+	title := p.bold(wash(r.Name()))
 	if f := facts(r); f != "" {
 		title += ", " + f
 	}
@@ -244,7 +244,7 @@ func (p *paper) summary(reports []*finding.Report) {
 	p.line("")
 	p.line(p.bold(fmt.Sprintf("%d targets", len(reports))))
 	for _, r := range reports {
-		p.tagged(r.Verdict, wash(r.Target+": "+countWords(r.Counts)))
+		p.tagged(r.Verdict, wash(r.Name()+": "+countWords(r.Counts)))
 	}
 }
 
