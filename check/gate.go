@@ -18,6 +18,7 @@ type hosts struct {
 	scans  memo[netip.Addr, *Scan]
 	proofs memo[netip.Addr, Proof]
 	reputations
+	pages
 }
 
 // question is something a stranger is asked only once per run. The host is a name

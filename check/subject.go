@@ -35,6 +35,7 @@ type Subject struct {
 	services   memo[Service, *ServiceVisit]
 	wayOut     memo[struct{}, WayOut]
 	servers    memo[struct{}, []Server]
+	bimi       bimiFacts
 
 	sample         memo[struct{}, *Sample]
 	handover       memo[struct{}, *Handover]
