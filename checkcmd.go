@@ -25,7 +25,7 @@ type checkCommand struct {
 	As       string        `help:"Take the targets for this: domain, host, address, message or egress." placeholder:"KIND"`
 	IP       []netip.Addr  `name:"ip" help:"A further sending address; for a message, the client it came from. Repeatable." sep:","`
 	HELO     string        `name:"helo" help:"The name to say in EHLO; for a message, the name its client said."`
-	From     string        `help:"For a message: its reverse-path." placeholder:"ADDR"`
+	From     string        `help:"For a message: its reverse-path; <> for the null one." placeholder:"ADDR"`
 	Selector []string      `help:"A DKIM selector to look at. Repeatable." sep:","`
 	Only     []string      `help:"Only this group of checks, or this check. Repeatable." placeholder:"GROUP|ID" sep:","`
 	FromFile string        `help:"Read further targets from this file, one a line." placeholder:"FILE"`

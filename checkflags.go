@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/allgreen-mail/allgreen/check"
 	"github.com/allgreen-mail/allgreen/mail"
@@ -17,7 +18,7 @@ func (c *checkCommand) options() (check.Options, error) {
 		}
 	}
 	if _, err := parseReversePath(c.From); err != nil {
-		return check.Options{}, usage(err, "--from takes an address, as joe@example.com")
+		return check.Options{}, usage(err, "--from takes an address, as joe@example.com, or <> for the null reverse-path")
 	}
 	o := check.Options{
 		IPs:        c.IP,
@@ -31,13 +32,19 @@ func (c *checkCommand) options() (check.Options, error) {
 		ClientHELO: c.HELO,
 		MailFrom:   c.From,
 	}
-	if o.HELO == "" {
+	if o.HELO == "" || c.isOfMessage() {
+		// What the client of a message said is not ours to say.
 		o.HELO = ownName()
 	}
 	if len(c.IP) > 0 {
 		o.ClientIP = c.IP[0]
 	}
 	return o, nil
+}
+
+// isOfMessage reports whether a message is among the targets.
+func (c *checkCommand) isOfMessage() bool {
+	return c.As == check.Message.String() || c.As == "" && slices.Contains(c.Targets, "-")
 }
 
 // ownName is this machine's name where it is a full host name, else "".

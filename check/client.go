@@ -99,7 +99,7 @@ var heloClient = rule{About{
 // judgeClientName judges a HELO name that is a host name by its addresses and by
 // the PTR record.
 func (s *Subject) judgeClientName(ctx context.Context, h *Handover, d mail.Domain, f finding.Finding) finding.Finding {
-	ips, err := world.LookupHost(ctx, s.World, d)
+	ips, err := s.addressesLike(ctx, d, h.IP)
 	switch {
 	case errors.Is(err, world.ErrNotFound):
 		f.Code, f.Summary = "unresolved", fmt.Sprintf("%s calls itself %s, which has no address", h.IP, d)

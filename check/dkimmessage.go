@@ -40,6 +40,16 @@ func passing(all []dkim.Verification) []dkim.Verification {
 	return slices.DeleteFunc(slices.Clone(all), func(v dkim.Verification) bool { return v.Result != dkim.Pass })
 }
 
+// openSignature is a signature whose key could not be asked for; nil when all were
+// judged.
+func openSignature(all []dkim.Verification) *dkim.Verification {
+	i := slices.IndexFunc(all, func(v dkim.Verification) bool { return v.Result == dkim.TempError })
+	if i < 0 {
+		return nil
+	}
+	return &all[i]
+}
+
 var dkimSignature = rule{About{
 	ID:       "dkim.signature",
 	Question: "Does a signature of the message verify?",
@@ -58,7 +68,7 @@ var dkimSignature = rule{About{
 		{"valid", finding.Green, "the signature verifies"},
 		{"none", finding.Red, "the message is not signed"},
 		{"broken", finding.Red, "no signature verifies"},
-		{"broken-beside", finding.Yellow, "the signature does not verify; another does"},
+		{"broken-beside", finding.Yellow, "the signature does not verify; another does, or may"},
 		{"too-many", finding.Yellow, "more signatures than verifiers look at"},
 	},
 }, func(ctx context.Context, s *Subject) []finding.Finding {
@@ -69,7 +79,7 @@ var dkimSignature = rule{About{
 	judged := all[:min(len(all), maxSignatures)]
 	var found []finding.Finding
 	for _, v := range judged {
-		found = append(found, judgeSignature(v, len(passing(judged)) > 0))
+		found = append(found, judgeSignature(v, len(passing(judged)) > 0 || openSignature(judged) != nil))
 	}
 	if len(all) > maxSignatures {
 		found = append(found, finding.Finding{Code: "too-many", Subject: s.String(),
@@ -78,7 +88,7 @@ var dkimSignature = rule{About{
 	return found
 }}
 
-func judgeSignature(v dkim.Verification, anotherHolds bool) finding.Finding {
+func judgeSignature(v dkim.Verification, anotherMay bool) finding.Finding {
 	f := finding.Finding{Subject: signatureName(v), Code: "valid",
 		Summary: fmt.Sprintf("the signature %s verifies (%s, %s)", signatureName(v), v.Algorithm, v.Canonicalization)}
 	switch {
@@ -86,7 +96,7 @@ func judgeSignature(v dkim.Verification, anotherHolds bool) finding.Finding {
 		return f
 	case v.Result == dkim.TempError:
 		return unanswered(f.Subject, "the key of signature "+f.Subject, v.Reason)
-	case anotherHolds:
+	case anotherMay:
 		f.Code = "broken-beside"
 	default:
 		f.Code = "broken"
@@ -243,7 +253,8 @@ var dkimAlignment = rule{About{
 		{"spf-unknown", finding.Yellow, "no valid signature belongs to the domain of From; SPF could not be seen"},
 	},
 }, ofSignatures(func(ctx context.Context, s *Subject, all []dkim.Verification, f finding.Finding) finding.Finding {
-	d := s.Authentication(ctx).DMARC
+	r := s.Authentication(ctx)
+	d := r.DMARC
 	if len(passing(all)) == 0 || d.Discovery.Record == nil {
 		return finding.Finding{} // dkim.signature and dmarc.message have said it
 	}
@@ -255,10 +266,14 @@ var dkimAlignment = rule{About{
 		f.Fix = ""
 	case d.Err != nil:
 		return unseen(f.Subject, d.Err)
+	case openMethod(r, "dkim") != "":
+		return unanswered(f.Subject, "the alignment of a signature", openMethod(r, "dkim"))
 	case d.SPFAligned:
 		f.Code, f.Summary = "not-aligned", "no valid signature belongs to "+f.Subject+"; only SPF does"
 	case !s.Handover(ctx).KnowsEnvelope():
 		f.Code, f.Summary = "spf-unknown", "no valid signature belongs to "+f.Subject
+	case openMethod(r, "spf") != "":
+		return unanswered(f.Subject, "SPF", openMethod(r, "spf"))
 	default:
 		f.Code, f.Summary = "nothing", "neither a valid signature nor SPF belongs to "+f.Subject
 	}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 
 	"github.com/allgreen-mail/allgreen/finding"
+	"github.com/allgreen-mail/allgreen/mailauth"
 	"github.com/allgreen-mail/allgreen/mailauth/dmarc"
+	"github.com/allgreen-mail/allgreen/mailauth/spf"
 )
 
 var dmarcMessage = rule{About{
@@ -32,7 +34,8 @@ var dmarcMessage = rule{About{
 		noClientCode,
 	},
 }, ofMessage(func(ctx context.Context, s *Subject, m *Sample, f finding.Finding) finding.Finding {
-	e, h := s.Authentication(ctx).DMARC, s.Handover(ctx)
+	r, h := s.Authentication(ctx), s.Handover(ctx)
+	e := r.DMARC
 	f.Subject, f.Evidence = s.authorDomain(ctx).String(), e.Reasons
 	if f.Subject == "" {
 		f.Subject = s.String()
@@ -42,6 +45,10 @@ var dmarcMessage = rule{About{
 		f.Code, f.Summary, f.Evidence = "both", "SPF and DKIM pass for "+f.Subject, nil
 	case e.DKIMAligned && (!h.KnowsEnvelope() || h.ReversePath.IsZero()):
 		f.Code, f.Summary = "aligned", "DKIM passes for "+f.Subject
+	case openMethod(r, "spf") != "" && !e.SPFAligned:
+		return unanswered(f.Subject, "SPF", openMethod(r, "spf"))
+	case openMethod(r, "dkim") != "" && !e.DKIMAligned:
+		return unanswered(f.Subject, "DKIM", openMethod(r, "dkim"))
 	case e.DKIMAligned:
 		f.Code, f.Summary = "dkim-only", "DKIM passes for "+f.Subject+", SPF does not"
 		f.Fix = fmt.Sprintf("Use an envelope address under %s, and send from a server that its SPF record names.", f.Subject)
@@ -66,6 +73,23 @@ var dmarcMessage = rule{About{
 	}
 	return f
 })}
+
+// openMethod is why it stays open whether SPF or DKIM speaks for the domain of
+// From: a lookup of its own or one about alignment failed. "" when it is known.
+func openMethod(r *mailauth.Results, method string) string {
+	if method == "spf" && r.SPF.Result == spf.TempError {
+		return r.SPF.MailFrom.Reason
+	}
+	if open := openSignature(r.DKIM); method == "dkim" && open != nil {
+		return open.Reason
+	}
+	for _, id := range r.DMARC.Identifiers {
+		if id.Method == method && id.Err != nil {
+			return id.Err.Error()
+		}
+	}
+	return ""
+}
 
 var dmarcNullPath = rule{About{
 	ID:       "dmarc.null-path",
@@ -96,8 +120,8 @@ var dmarcNullPath = rule{About{
 		return noClient(s, "the null reverse-path")
 	case r.DMARC.SPFAligned:
 		f.Code, f.Summary = "aligned", fmt.Sprintf("SPF of the HELO name %.100s passes and is aligned", h.HELO)
-	case r.SPF.Result == "temperror":
-		return unanswered(s.String(), "SPF of the HELO name", r.SPF.HELO.Reason)
+	case openMethod(r, "spf") != "":
+		return unanswered(s.String(), "SPF of the HELO name", openMethod(r, "spf"))
 	case r.DMARC.Discovery.Record == nil:
 		return finding.Finding{} // dmarc.message has said it
 	default:

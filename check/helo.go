@@ -124,7 +124,7 @@ var heloResolves = rule{About{
 		if err != nil {
 			return finding.Finding{Code: "no-name", Summary: v.String() + " says no host name"}
 		}
-		ips, err := world.LookupHost(ctx, s.World, d)
+		ips, err := s.addressesLike(ctx, d, v.IP)
 		record := []finding.Record{{Name: d.String() + ".", Type: addressType(v.IP), Value: v.IP.String()}}
 		switch {
 		case errors.Is(err, world.ErrNotFound):

@@ -39,6 +39,21 @@ func (s *Subject) confirmedNames(ctx context.Context, ip netip.Addr) []mail.Doma
 	return names
 }
 
+// addressesLike are the addresses of a name in the family of the given one; those
+// of the other family when there are none. That the other family answers says
+// nothing while this one does not.
+func (s *Subject) addressesLike(ctx context.Context, d mail.Domain, ip netip.Addr) ([]netip.Addr, error) {
+	lookup := world.LookupAAAA
+	if ip.Is4() {
+		lookup = world.LookupA
+	}
+	ips, _, err := lookup(ctx, s.World, world.NameOf(d))
+	if isAbsence(err) {
+		return world.LookupHost(ctx, s.World, d)
+	}
+	return ips, err
+}
+
 // forwardEvidence is where a PTR name leads, as a line of proof.
 func forwardEvidence(n mailauth.ReverseName) string {
 	if n.Err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/mailauth/dkim"
 	"github.com/allgreen-mail/allgreen/message"
 	"github.com/allgreen-mail/allgreen/world"
 )
@@ -143,18 +144,22 @@ var messageUnsubscribeSigned = rule{About{
 	},
 }, ofBulk(func(ctx context.Context, s *Subject, m *Sample, f finding.Finding) finding.Finding {
 	f.Code, f.Summary = "unsigned", "no valid signature covers List-Unsubscribe and List-Unsubscribe-Post"
+	var open *dkim.Verification
 	for _, v := range s.Authentication(ctx).DKIM {
 		switch {
 		case !v.Signature.Signs("List-Unsubscribe") || !v.Signature.Signs("List-Unsubscribe-Post"):
-		case v.Result == "pass":
+		case v.Result == dkim.Pass:
 			f.Code, f.Summary, f.Evidence = "signed", fmt.Sprintf("the signature %s covers both fields", signatureName(v)), nil
 			return f
-		case v.Result == "temperror":
-			return unanswered(s.String(), "the signature of the unsubscription fields", v.Reason)
+		case v.Result == dkim.TempError:
+			open = &v
 		}
 		if len(f.Evidence) < maxShown {
 			f.Evidence = append(f.Evidence, fmt.Sprintf("%s: %s, h=%.200s", signatureName(v), v.Result, strings.Join(v.Signed, ":")))
 		}
+	}
+	if open != nil {
+		return unanswered(s.String(), "the signature of the unsubscription fields", open.Reason)
 	}
 	return f
 })}
