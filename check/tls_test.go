@@ -61,7 +61,7 @@ func TestJudgeOffered(t *testing.T) {
 	}{
 		{"good only", offered(true, tlsprobe.Good, tlsprobe.Sufficient), "good"},
 		{"old too", offered(true, tlsprobe.Good, tlsprobe.PhaseOut), "phase-out"},
-		{"bad too", offered(true, tlsprobe.Good, tlsprobe.PhaseOut, tlsprobe.Bad), "bad"},
+		{"bad too", offered(true, tlsprobe.Good, tlsprobe.PhaseOut, tlsprobe.Bad), "bad-too"},
 		{"bad, and not all asked", offered(false, tlsprobe.Bad), "bad"},
 		{"good, and not all asked", offered(false, tlsprobe.Good), "no-answer"},
 		{"old, and not all asked", offered(false, tlsprobe.PhaseOut), "no-answer"},

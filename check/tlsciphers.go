@@ -25,7 +25,8 @@ var tlsCiphers = rule{About{
 	Codes: []Code{
 		{"good", finding.Green, "only suites that are good or sufficient"},
 		{"phase-out", finding.Yellow, "suites that are to be phased out: CBC, or DHE"},
-		{"bad", finding.Red, "suites that are broken or without forward secrecy"},
+		{"bad-too", finding.Yellow, "suites that are broken or without forward secrecy, beside good ones"},
+		{"bad", finding.Red, "no suite but those that are broken or without forward secrecy"},
 	},
 }, eachScan(func(v Server, r *tlsprobe.Result) finding.Finding {
 	return judgeOffered(v, "cipher suites", r.Suites)
@@ -37,8 +38,12 @@ func judgeOffered(v Server, what string, o tlsprobe.Offered) finding.Finding {
 	bad, old := o.Of(tlsprobe.Bad), o.Of(tlsprobe.PhaseOut)
 	f := finding.Finding{Evidence: algorithmEvidence(o)}
 	switch {
+	case len(bad) > 0 && len(bad)+len(old) < len(o.Accepted):
+		// Mail is the one use of TLS whose alternative is no TLS at all (RFC 7435): who
+		// knows a good one uses it, and who does not would send in the clear.
+		f.Code, f.Summary = "bad-too", fmt.Sprintf("%s accepts bad %s beside good ones: %s", v, what, algorithmNames(bad))
 	case len(bad) > 0:
-		f.Code, f.Summary = "bad", fmt.Sprintf("%s accepts bad %s: %s", v, what, algorithmNames(bad))
+		f.Code, f.Summary = "bad", fmt.Sprintf("%s accepts bad %s only: %s", v, what, algorithmNames(bad))
 	case !o.Families:
 		return unheard(v, "accepts bad "+what, o.Why)
 	case len(old) > 0:
@@ -116,7 +121,8 @@ var tlsGroups = rule{About{
 	Codes: []Code{
 		{"good", finding.Green, "only good groups"},
 		{"phase-out", finding.Yellow, "P-224 or finite-field groups, which are to be phased out"},
-		{"bad", finding.Red, "groups that are too small"},
+		{"bad-too", finding.Yellow, "groups that are too small, beside good ones"},
+		{"bad", finding.Red, "no group but those that are too small"},
 	},
 }, eachScan(func(v Server, r *tlsprobe.Result) finding.Finding {
 	if r.DHBits > 0 && r.DHBits < shortPrime {
