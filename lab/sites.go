@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"maps"
 	"net/http"
 	"text/template"
 
@@ -51,6 +52,7 @@ func sites(domains []Domain) (map[string][]host.Site, error) {
 		if err != nil {
 			return nil, err
 		}
+		maps.Copy(pages, pageDefects()[d.Name])
 		policy := host.Site{Name: "mta-sts." + d.Name, Pages: pages}
 		if change, ok := policyDefects()[d.Name]; ok {
 			policy.Certificate = change.certificate
