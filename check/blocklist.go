@@ -10,7 +10,8 @@ import (
 )
 
 func blocklistChecks() []Check {
-	return []Check{blocklistAddress, blocklistPolicy, blocklistDomain, blocklistBackscatter, blocklistPraise, blocklistLists, blocklistResolver}
+	return []Check{blocklistAddress, blocklistPolicy, blocklistDomain, blocklistLinks, blocklistBackscatter, blocklistPraise,
+		blocklistLists, blocklistResolver}
 }
 
 // ofAddresses reads the lists about the sending addresses.
@@ -39,7 +40,7 @@ var blocklistAddress = rule{About{
 	Practices: []string{"B1"},
 	Affects:   []string{"apple", "yahoo", "outlook", "microsoft365", "comcast", "att", "cox", "spectrum", "orange", "laposte", "barracuda"},
 	Who:       finding.ThisServer,
-	Scope:     Servers,
+	Scope:     Servers | Message,
 	Codes:     listCodes(),
 }, ofAddresses(listing{judgesOne, reputation.Bad, "as a sender of bad mail", findCause})}
 
@@ -64,7 +65,7 @@ var blocklistPolicy = rule{About{
 	Practices: []string{"B1", "D3"},
 	Affects:   []string{"apple", "yahoo", "outlook", "microsoft365", "comcast", "t-online", "cox", "spectrum"},
 	Who:       finding.IPOwner,
-	Scope:     Servers,
+	Scope:     Servers | Message,
 	Codes:     listCodes(),
 }, ofAddresses(listing{hasPolicy, reputation.Policy, "as an address where no mail server belongs",
 	"With a fixed address give it a PTR name of your own first; without one send through a smarthost instead."})}
@@ -81,7 +82,7 @@ var blocklistDomain = rule{About{
 	Practices: []string{"B3"},
 	Affects:   []string{"apple", "outlook", "microsoft365", "yahoo", "comcast", "google"},
 	Who:       finding.ThisServer,
-	Scope:     Servers,
+	Scope:     Servers | Message,
 	Codes:     listCodes(),
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	l := listing{judgesOne, reputation.Bad, "as a name of bad mail", "Find where the name is used or was broken into, and stop it first."}

@@ -72,7 +72,7 @@ var blocklistResolver = rule{About{
 	Rows:      []string{"BL-RES"},
 	Practices: []string{"I4", "B1"},
 	Who:       finding.ThisServer,
-	Scope:     Servers,
+	Scope:     Servers | Message,
 	Codes: []Code{
 		{"fit", finding.Green, "the lists answer this resolver"},
 		{"partly", finding.Skip, "a few lists refuse this resolver"},

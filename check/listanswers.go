@@ -83,6 +83,14 @@ func (s *Subject) reputedNames(ctx context.Context) []reputedName {
 			names = append(names, reputedName{d, role})
 		}
 	}
+	if s.Target.Kind == Message {
+		for _, d := range s.ownDomains(ctx) {
+			add(d.Registrable(), "a sender's name of the message")
+		}
+		if d, err := mail.ParseDomain(s.Handover(ctx).HELO); err == nil {
+			add(d.Registrable(), "of the EHLO name "+d.String())
+		}
+	}
 	if d := s.Domain(); !d.IsZero() {
 		add(d, "the domain itself")
 		add(d.Registrable(), "the registered domain of "+d.String())

@@ -10,6 +10,7 @@ import (
 	"github.com/allgreen-mail/allgreen/check"
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/lab"
+	"github.com/allgreen-mail/allgreen/reputation"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
@@ -131,12 +132,13 @@ func FuzzMessageTarget(f *testing.F) {
 	f.Add([]byte("Received: from x ([1.2.3.4]) by y\nList-Unsubscribe: <https://[::1]/>, <\nList-Id: <\n\n\x00\r"))
 	f.Add([]byte("DKIM-Signature: v=1; a=rsa-sha1; l=-1; t=999999999999; x=1; d=; s=; h=:; bh=; b=\r\nFrom: =?utf-8?q?=E2=80=AE?= <a@xn--a>\r\n\r\n"))
 	w := world.None()
+	lists := reputation.NewDirectory(reputation.Options{Now: w.Now})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if len(raw) > 1<<16 {
 			raw = raw[:1<<16]
 		}
 		before := bytes.Clone(raw)
-		report := checkMessage(t, w, raw, check.Options{})
+		report := checkMessage(t, w, raw, check.Options{Lists: lists})
 		if !bytes.Equal(raw, before) {
 			t.Error("the message was changed")
 		}
