@@ -38,6 +38,9 @@ type checkCommand struct {
 	ListKey  []string      `help:"A key for a blocklist that wants one. Repeatable." placeholder:"LIST=KEY" env:"ALLGREEN_LIST_KEY" sep:","`
 	JSON     bool          `name:"json" help:"Print JSON, one document a target."`
 	Verbose  bool          `short:"v" help:"Show the green and skipped rows too, and what was asked."`
+
+	ProbeDomain   string     `name:"probe-domain" help:"A domain whose MX is this machine, where --battery watches for what a relay lets out." placeholder:"DOMAIN"`
+	ProbeListener netip.Addr `name:"probe-listener" help:"The address of this machine on whose port 25 mail for the probe domain comes in." placeholder:"IP"`
 }
 
 // Help ends the help text with examples.
@@ -46,7 +49,8 @@ func (checkCommand) Help() string {
   allgreen check example.com
   allgreen check --only dmarc,spf example.com example.net
   allgreen check 192.0.2.1 --as address --json
-  allgreen check - --ip 192.0.2.1 < message.eml`
+  allgreen check - --ip 192.0.2.1 < message.eml
+  allgreen check --battery --token SECRET --probe-domain probe.example.net --probe-listener 192.0.2.9 example.com`
 }
 
 // Run audits, prints, and exits with the worst verdict.

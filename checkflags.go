@@ -32,6 +32,9 @@ func (c *checkCommand) options() (check.Options, error) {
 		ClientHELO: c.HELO,
 		MailFrom:   c.From,
 	}
+	if err := c.setProbe(&o); err != nil {
+		return check.Options{}, err
+	}
 	if o.HELO == "" || c.isOfMessage() {
 		// What the client of a message said is not ours to say.
 		o.HELO = ownName()
@@ -57,4 +60,16 @@ func ownName() string {
 		return d.String()
 	}
 	return ""
+}
+
+// setProbe says where probe mail arrives.
+func (c *checkCommand) setProbe(o *check.Options) (err error) {
+	o.ProbeListener = c.ProbeListener
+	if c.ProbeDomain == "" {
+		return nil
+	}
+	if o.ProbeDomain, err = mail.ParseDomain(c.ProbeDomain); err != nil {
+		return usage(err, "--probe-domain takes a domain whose MX is this machine")
+	}
+	return nil
 }

@@ -15,10 +15,11 @@ import (
 // Audit is one run over any number of targets. What it learns of a host serves
 // all of them, so a host that many domains share is visited once.
 type Audit struct {
-	World   *world.World
-	Options Options
-	Checks  []Check
-	hosts   hosts
+	World    *world.World
+	Options  Options
+	Checks   []Check
+	hosts    hosts
+	arrivals arrivals
 }
 
 // NewAudit makes a run of all checks.
@@ -38,6 +39,8 @@ func (a *Audit) Run(ctx context.Context, t Target, progress Progress) *finding.R
 	began := time.Now() // elapsed
 	ctx, cancel := context.WithTimeout(ctx, a.Options.timeout())
 	defer cancel()
+	a.arrivals.enter()
+	defer a.arrivals.leave()
 	s := newSubject(ctx, a, t)
 	findings := a.judge(ctx, s, progress)
 	r := finding.NewReport(t.Text, findings)
@@ -54,6 +57,8 @@ func (a *Audit) Run(ctx context.Context, t Target, progress Progress) *finding.R
 // RunAll audits many targets side by side and hands each report over as soon as
 // it is there, in the order of the targets.
 func (a *Audit) RunAll(ctx context.Context, targets []Target, each func(*finding.Report)) {
+	a.arrivals.enter()
+	defer a.arrivals.leave()
 	width := a.Options.Parallel
 	if width <= 0 {
 		width = defaultParallel

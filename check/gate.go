@@ -19,6 +19,8 @@ type hosts struct {
 	proofs memo[netip.Addr, Proof]
 	reputations
 	pages
+
+	batteries memo[portKey, *Battery]
 }
 
 // question is something a stranger is asked only once per run. The host is a name

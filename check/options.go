@@ -29,6 +29,9 @@ type Options struct {
 	// without keys. One directory serves the whole run, so each list shows only
 	// once whether it is in order.
 	Lists *reputation.Directory
+
+	ProbeDomain   mail.Domain // where probe mail is to arrive; its MX is this machine; zero: the world's, or none
+	ProbeListener netip.Addr  // the address of that MX on this machine; zero: every IPv4 address
 }
 
 const (

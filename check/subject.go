@@ -17,10 +17,11 @@ import (
 // Subject is one target under judgement, and what has been learned about it. Each
 // fact is learned once, by the first check that asks for it.
 type Subject struct {
-	Target  Target
-	World   *world.World
-	Options Options
-	hosts   *hosts
+	Target   Target
+	World    *world.World
+	Options  Options
+	hosts    *hosts
+	arrivals *arrivals
 
 	exchangers memo[mail.Domain, route.Exchangers]
 	spf        memo[mail.Domain, spf.Fetched]
@@ -43,7 +44,7 @@ type Subject struct {
 }
 
 func newSubject(ctx context.Context, a *Audit, t Target) *Subject {
-	s := &Subject{Target: t, World: a.World, Options: a.Options, hosts: &a.hosts}
+	s := &Subject{Target: t, World: a.World, Options: a.Options, hosts: &a.hosts, arrivals: &a.arrivals}
 	if t.Kind == 0 {
 		s.Target.Kind = s.findKind(ctx)
 	}

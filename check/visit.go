@@ -206,7 +206,7 @@ func (v *visitor) ask(ctx context.Context) error {
 		return err
 	}
 	if !v.NullSender.Reply.IsPositive() {
-		v.sender = v.subject.probeSender()
+		v.sender = v.subject.probeSender(ctx)
 		if err := v.fresh(ctx); err != nil {
 			return err
 		}
@@ -222,15 +222,6 @@ func (v *visitor) ask(ctx context.Context) error {
 		return nil
 	}
 	return v.askWithProof(ctx)
-}
-
-// probeSender is the reverse-path of probes that must have one: ours where our
-// EHLO name is a domain, else at the reserved domain of the outsider.
-func (s *Subject) probeSender() mail.Address {
-	if d, err := mail.ParseDomain(s.Options.helo()); err == nil {
-		return mail.Address{Local: "postmaster", Domain: d}
-	}
-	return mail.Address{Local: "probe", Domain: outsider.Domain}
 }
 
 // nobody is a mailbox that nobody has: random, and honest about why.

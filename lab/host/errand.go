@@ -115,8 +115,12 @@ func (s *session) callOut(from string) error {
 func (s *session) passOn(done envelope, body []byte) {
 	trace := fmt.Sprintf("Received: from %s ([%s]) by %s with ESMTP; %s\r\n",
 		s.helo, s.remote, s.mail.Name, time.Now().Format(time.RFC1123Z))
+	from := done.from
+	if from != "" && splitPath(from).domain == "" {
+		from += "@" + s.mail.Name // a bare name is its own user's
+	}
 	for _, to := range done.relays {
-		s.later(errand{by: s.mail, from: done.from, to: to, content: append([]byte(trace), body...)})
+		s.later(errand{by: s.mail, from: from, to: to, content: append([]byte(trace), body...)})
 	}
 }
 

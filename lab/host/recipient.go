@@ -1,6 +1,7 @@
 package host
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -92,7 +93,7 @@ func (s *session) passesOn(to target) bool {
 		{r.NullSender, s.from == ""},
 		{r.LocalSender, slices.Contains(s.mail.domains(), from.domain)},
 		{r.HostSender, from.domain == s.mail.Name},
-		{r.LiteralSender, from.domain == "["+s.mail.Addr.String()+"]"},
+		{r.LiteralSender, s.isOwnLiteral(from.domain)},
 		{r.LocalhostSender, from.domain == "localhost"},
 		{r.BareSender, from.domain == "" && s.from != ""},
 		{r.Postmaster, strings.EqualFold(from.local, "postmaster") && slices.Contains(s.mail.domains(), from.domain)},
@@ -114,8 +115,19 @@ func (s *session) isLocalOrNone(domain string) bool { return domain == "" || s.i
 
 // isLocal reports whether a domain, name or address literal is the server's own.
 func (s *session) isLocal(domain string) bool {
-	return slices.Contains(s.mail.domains(), domain) || domain == s.mail.Name ||
-		domain == "["+s.mail.Addr.String()+"]"
+	return slices.Contains(s.mail.domains(), domain) || domain == s.mail.Name || s.isOwnLiteral(domain)
+}
+
+// isOwnLiteral reports whether a domain is an address literal of the server's own: its
+// IPv4 address, or an IPv6 address that the lab lays onto that.
+func (s *session) isOwnLiteral(domain string) bool {
+	text, ok := strings.CutPrefix(strings.TrimSuffix(domain, "]"), "[")
+	ip, err := netip.ParseAddr(strings.TrimPrefix(text, "ipv6:"))
+	if !ok || err != nil {
+		return false
+	}
+	octets := ip.As16()
+	return netip.AddrFrom4([4]byte(octets[12:])) == s.mail.Addr
 }
 
 func (s *session) isBelow(domain string) bool {
