@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/allgreen-mail/allgreen/finding"
@@ -70,9 +71,8 @@ var relayPlain = rule{
 				return judgeOneRelay(v, visit, cmp.Or(b.WhyNot, b.Unseen))
 			}
 			f := judgeAttempts(v, b, "RELAY-01")
-			if f.Code == "refused" && visit.Relay.Reply.IsPositive() && !b.isTaken("over-tls") {
-				// The one attempt of the visit went through, and no other explains it.
-				return judgeOneRelay(v, visit, errNotAgain)
+			if f.Code == "refused" && visit.Relay.Reply.IsPositive() {
+				return b.explain(v, visit, f)
 			}
 			return f
 		})
@@ -118,14 +118,17 @@ var relaySubmission = rule{
 	},
 }
 
-// isTaken reports whether the attempt with this id was accepted.
-func (b *Battery) isTaken(id string) bool {
-	for _, a := range b.Attempts {
-		if a.ID == id {
-			return a.Outcome == Taken || a.Outcome == Dropped || a.Outcome == Arrived
-		}
+// explain deals with a visit that was let through where the battery was not: TLS may
+// be the reason, which is the question of relay.state.
+func (b *Battery) explain(v Server, visit *Visit, refused finding.Finding) finding.Finding {
+	i := slices.IndexFunc(b.Attempts, func(a Attempt) bool { return a.ID == "over-tls" })
+	switch {
+	case i < 0 || b.Attempts[i].Outcome == Refused || b.Attempts[i].Outcome == Deferred:
+		return judgeOneRelay(v, visit, errNotAgain)
+	case b.Attempts[i].err != nil:
+		return unseen(v.String(), b.Attempts[i].err)
 	}
-	return false
+	return refused
 }
 
 // judgeAttempts judges the attempts of one row by the worst that came of them.
