@@ -15,7 +15,7 @@ import (
 )
 
 func mxChecks() []Check {
-	return []Check{mxExists, mxNull, mxTarget, mxAddress, mxCount, mxReachable, mxIPv6, mxAccepts, mxBackup}
+	return []Check{mxExists, mxNull, mxTarget, mxAddress, mxCount, mxReachable, mxIPv6, mxAccepts, mxBackup, mxConsistent, mxParked}
 }
 
 var mxExists = rule{About{

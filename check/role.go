@@ -8,7 +8,7 @@ import (
 )
 
 func roleChecks() []Check {
-	return []Check{rolePostmaster, roleAbuse, roleOthers}
+	return []Check{rolePostmaster, roleAbuse, roleOthers, roleContact, roleServer}
 }
 
 const roleFix = "Create the address, or an alias of it to somebody who reads it; exempt it from filters."

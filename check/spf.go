@@ -12,7 +12,7 @@ import (
 func spfChecks() []Check {
 	return []Check{
 		spfRecord, spfLeftovers, spfSyntax, spfLookups, spfVoids, spfIncludes, spfAll, spfDead, spfPTR, spfHosts, spfSize, spfExplanation,
-		spfAddresses, spfHELO, spfBreadth, spfMessage,
+		spfAddresses, spfHELO, spfBreadth, spfMessage, spfSubdomains,
 	}
 }
 

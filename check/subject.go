@@ -41,6 +41,10 @@ type Subject struct {
 	sample         memo[struct{}, *Sample]
 	handover       memo[struct{}, *Handover]
 	authentication memo[struct{}, *mailauth.Results]
+	zones          memo[world.Name, foundZone]
+	delegation     memo[struct{}, *Delegation]
+	contacts       memo[struct{}, []Contact]
+	label          memo[struct{}, string]
 }
 
 func newSubject(ctx context.Context, a *Audit, t Target) *Subject {

@@ -29,12 +29,12 @@ type Visit struct {
 	Hello      mail.Reply // before TLS
 	Extensions smtp.Extensions
 	StartTLS   TLSAnswer
-	NullSender Asked // MAIL FROM:<>
-	Unknown    Asked // RCPT of a mailbox at For that nobody has
-	Relay      Asked // RCPT of an outsider
-	Roles      map[string]Asked
-	Verify     Asked // VRFY of a mailbox that nobody has; only with proof
-	Expand     Asked // EXPN; only with proof
+	NullSender Asked            // MAIL FROM:<>
+	Unknown    Asked            // RCPT of a mailbox at For that nobody has
+	Relay      Asked            // RCPT of an outsider
+	Roles      map[string]Asked // role addresses and published contacts at For; only with proof
+	Verify     Asked            // VRFY of a mailbox that nobody has; only with proof
+	Expand     Asked            // EXPN; only with proof
 	Quit       mail.Reply
 	Faults     []smtp.Fault // rules of the protocol that the server broke
 	Transcript []string
@@ -259,7 +259,7 @@ func (v *visitor) askRecipients(ctx context.Context) error {
 func (v *visitor) askWithProof(ctx context.Context) error {
 	v.Roles = map[string]Asked{}
 	if !v.For.IsZero() {
-		for _, role := range RoleNames {
+		for _, role := range v.subject.mailboxes(ctx) {
 			if err := v.askRole(ctx, role); err != nil {
 				return err
 			}

@@ -69,7 +69,7 @@ type LookupError struct {
 	Note     string         // of a denial: why it is not Secure
 	TTL      time.Duration  // of a denial: how long it may be believed
 	Aliases  []Name         // the CNAME targets followed before the absence
-	Cause    error          // the context's error, when it ended the lookup
+	Cause    error          // the context's error, when it ended the lookup; of an exchange whatever ended it
 }
 
 // Error says which question failed, how, and by whose word.

@@ -237,7 +237,7 @@ func (c *client) Exchange(ctx context.Context, q Query) (*dns.Msg, error) {
 	answer, err := c.exchange(ctx, q, m, to)
 	if err != nil {
 		return nil, &LookupError{
-			Name: name, Type: q.Type, Kind: ErrTemporary, Cause: ctx.Err(),
+			Name: name, Type: q.Type, Kind: ErrTemporary, Cause: err,
 			Detail: fmt.Sprintf("%s: %s", q.Server, plainError(err)),
 		}
 	}

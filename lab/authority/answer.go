@@ -170,7 +170,7 @@ type server struct {
 // service is how one server serves one zone.
 type service struct {
 	quirk
-	soa []dns.RR // this server's own idea of the SOA, nil for the zone's
+	own [][]dns.RR // this server's own idea of records at the top of the zone
 }
 
 // Server is the name server at an address. It speaks for the zones whose NS
@@ -197,7 +197,11 @@ func (s *server) serve(z *zone, q quirk) {
 	if q.serial != 0 {
 		soa := dns.Copy(z.soa()[0]).(*dns.SOA)
 		soa.Serial = q.serial
-		svc.soa = []dns.RR{soa}
+		svc.own = append(svc.own, []dns.RR{soa})
+	}
+	if q.mx != "" {
+		h := dns.RR_Header{Name: z.origin, Rrtype: dns.TypeMX, Class: dns.ClassINET, Ttl: defaultTTL}
+		svc.own = append(svc.own, []dns.RR{&dns.MX{Hdr: h, Preference: 10, Mx: q.mx}})
 	}
 	s.served[z] = svc
 	if q.zone == "ANY" || q.recursive {
@@ -252,8 +256,8 @@ func (s *server) speak(ctx context.Context, e *exchange, z *zone, svc *service) 
 		return reply
 	}
 	f := z.lookup(e.name, e.qtype)
-	if svc.soa != nil {
-		f.replaceSOA(z, svc.soa)
+	for _, rrs := range svc.own {
+		f.replace(rrs)
 	}
 	if f.referral {
 		f.additional = s.authority.glue(f.authority[0].rrs, z)
@@ -263,12 +267,13 @@ func (s *server) speak(ctx context.Context, e *exchange, z *zone, svc *service) 
 	return e.finish()
 }
 
-// replaceSOA puts one server's own serial where the zone's SOA stands.
-func (f *found) replaceSOA(z *zone, soa []dns.RR) {
+// replace puts one server's own records where the zone's stand.
+func (f *found) replace(own []dns.RR) {
+	h := own[0].Header()
 	for _, sets := range [][]set{f.answer, f.authority} {
 		for i := range sets {
-			if sets[i].rrs[0] == z.soa()[0] {
-				sets[i].rrs = soa
+			if is := sets[i].rrs[0].Header(); is.Name == h.Name && is.Rrtype == h.Rrtype {
+				sets[i].rrs = own
 			}
 		}
 	}

@@ -15,7 +15,7 @@
 //
 //	;lab sign ZONE [nsec3] [bogus|expired|expiring|wrong-ds|no-ds]
 //	;lab fault NAME TYPE servfail|refused|formerr|drop|truncate|slow
-//	;lab server HOST ZONE lame|servfail|drop|no-tcp|no-udp|no-edns|recursive|serial=N
+//	;lab server HOST ZONE lame|servfail|drop|no-tcp|no-udp|no-edns|recursive|serial=N|mx=HOST
 //	;lab delegate ZONE HOST...    the parent names other servers than the zone does
 //	;lab without NAME TYPE        takes away what earlier texts said
 //

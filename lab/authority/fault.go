@@ -76,6 +76,7 @@ type quirk struct {
 	noEDNS    bool // answers FORMERR to any EDNS
 	recursive bool // resolves for strangers
 	serial    uint32
+	mx        string // the only MX it knows at the top of the zone
 }
 
 func parseQuirk(host string, words []string) (quirk, error) {
@@ -97,6 +98,10 @@ func parseQuirk(host string, words []string) (quirk, error) {
 				return q, fmt.Errorf("%w: %q is no serial", ErrText, number)
 			}
 			q.serial = uint32(serial)
+			continue
+		}
+		if target, ok := strings.CutPrefix(word, "mx="); ok {
+			q.mx = canonical(target)
 			continue
 		}
 		flag, ok := flags[word]

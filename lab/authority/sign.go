@@ -64,7 +64,7 @@ func newSigner(origin string, how signing, now time.Time) (*signer, error) {
 	case how.expired:
 		s.from, s.until = now.Add(-15*24*time.Hour), now.Add(-24*time.Hour)
 	case how.expiring:
-		s.until = now.Add(24 * time.Hour)
+		s.from, s.until = now.Add(-20*24*time.Hour), now.Add(24*time.Hour)
 	}
 	return s, nil
 }
