@@ -20,24 +20,35 @@ var roleContact = rule{About{
 	Practices: []string{"D9", "A5"},
 	Who:       finding.ThisServer,
 	Scope:     Domain,
+	Needs:     []string{"mx.reachable"},
 	Codes: append([]Code{
-		{"none", finding.Skip, "no record names a mailbox for reports"},
+		{"none", finding.Skip, "no record names a mailbox at the domain itself"},
 	}, contactCodes()...),
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	var found []finding.Finding
 	for _, c := range s.Contacts(ctx) {
-		if c.Where != whereSOA { // dns.rname judges that one
-			found = append(found, s.judgeContact(ctx, c))
+		// dns.rname judges the contact of the SOA; that a domain takes no reports at
+		// all is said by the checks of the records that name it.
+		if c.Where != whereSOA && c.Address.Domain == s.Domain() && s.takesMail(ctx, c.Address.Domain) == nil {
+			found = append(found, s.judgeMailbox(ctx, c))
 		}
 	}
-	if err := s.DMARCOf(ctx, s.Domain()).Err; err != nil && !isAbsence(err) && len(found) == 0 {
-		return one(unseen(s.String(), err))
-	}
 	if len(found) == 0 {
-		return one(finding.Finding{Code: "none", Subject: s.String(), Summary: "no record of " + s.String() + " names a mailbox for reports"})
+		return one(finding.Finding{Code: "none", Subject: s.String(), Summary: "no record of " + s.String() + " names a mailbox for reports here"})
 	}
 	return found
 }}
+
+// judgeMailbox judges a contact at the audited domain, where its servers may be
+// asked.
+func (s *Subject) judgeMailbox(ctx context.Context, c Contact) finding.Finding {
+	for _, v := range s.Servers(ctx) {
+		if s.Proof(ctx, v.IP).Granted {
+			return s.judgeContact(ctx, c)
+		}
+	}
+	return finding.Finding{Code: "needs-proof", Subject: c.Address.String(), Summary: c.Address.String() + " was not asked about: that takes proof of control"}
+}
 
 var roleServer = rule{About{
 	ID:       "role.server",
