@@ -137,7 +137,7 @@ func (s *Subject) findCAA(ctx context.Context, name world.Name) (world.Name, []*
 
 func caaEvidence(at world.Name, records []*dns.CAA) []string {
 	var lines []string
-	for _, r := range records[:min(len(records), maxContacts)] {
+	for _, r := range records[:min(len(records), maxPublished)] {
 		lines = append(lines, fmt.Sprintf("%s CAA: %d %s %.100q", at, r.Flag, r.Tag, r.Value))
 	}
 	return lines

@@ -15,8 +15,8 @@ type Contact struct {
 	Where   string // "the SOA record", "rua of DMARC": for people
 }
 
-// maxContacts bounds how many published mailboxes are looked at.
-const maxContacts = 8
+// maxPublished bounds how many published mailboxes are looked at.
+const maxPublished = 8
 
 // Contacts are the mailboxes that the domain's records name: the SOA, DMARC and TLS
 // reports. Records that cannot be read name nobody; their own checks say so.
@@ -31,7 +31,7 @@ func (s *Subject) findContacts(ctx context.Context) []Contact {
 	var found []Contact
 	add := func(a mail.Address, where string) {
 		known := slices.ContainsFunc(found, func(c Contact) bool { return c.Address == a })
-		if !known && !a.IsZero() && !a.Domain.IsZero() && len(found) < maxContacts {
+		if !known && !a.IsZero() && !a.Domain.IsZero() && len(found) < maxPublished {
 			found = append(found, Contact{a, where})
 		}
 	}
