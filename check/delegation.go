@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -308,17 +309,22 @@ func (s *Subject) askAll(ctx context.Context, d *Delegation, names []world.Name)
 // askName asks one name server at one address of each family, at each one question
 // at a time.
 func (s *Subject) askName(ctx context.Context, d *Delegation, name world.Name) []*NameServer {
-	ips, err := world.LookupAddresses(ctx, s.World, name)
-	if err != nil && len(d.glue[name]) > 0 {
-		ips, err = d.glue[name], nil
+	v4, _, err := world.LookupA(ctx, s.World, name)
+	v6, _, err6 := world.LookupAAAA(ctx, s.World, name)
+	ips := append(v4, v6...)
+	if len(ips) == 0 {
+		ips = d.glue[name]
 	}
-	if err != nil {
+	if len(ips) == 0 {
+		if isAbsence(err) {
+			err = cmp.Or(err6, err)
+		}
 		return []*NameServer{{Name: name, Err: err}}
 	}
 	var servers []*NameServer
 	for _, is := range []func(netip.Addr) bool{netip.Addr.Is4, netip.Addr.Is6} {
 		if i := slices.IndexFunc(ips, is); i >= 0 {
-			servers = append(servers, &NameServer{Name: name, IP: ips[i]})
+			servers = append(servers, &NameServer{Name: name, IP: ips[i], Unseen: failure(err6)})
 		}
 	}
 	var running sync.WaitGroup
@@ -327,6 +333,14 @@ func (s *Subject) askName(ctx context.Context, d *Delegation, name world.Name) [
 	}
 	running.Wait()
 	return servers
+}
+
+// failure is an error that leaves the answer open, nil for an absence.
+func failure(err error) error {
+	if err != nil && isAbsence(err) {
+		return nil
+	}
+	return err
 }
 
 // interview asks one server everything that the checks want to know of it.

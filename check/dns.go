@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -168,8 +169,10 @@ func (n *NameServer) fault() (code, words string) {
 	switch {
 	case n.Err == errPrivateServer:
 		return "private", "has an address that nobody can reach"
+	case isAbsence(n.Err):
+		return "no-address", "has no address"
 	case n.Err != nil:
-		return "no-address", "has no address: " + detailOf(n.Err)
+		return "no-answer", "could not be judged: " + detailOf(n.Err)
 	case n.Silent != nil:
 		return "silent", "does not answer"
 	case !n.Speaks():
@@ -249,10 +252,12 @@ func judgeNameServerIPv6(ctx context.Context, s *Subject) []finding.Finding {
 	alive := map[world.Name]bool{}
 	var with, reached []world.Name
 	var silent []string
+	var open error
 	for _, n := range d.Servers {
 		if n.Err == nil && n.Silent == nil {
 			alive[n.Name] = true
 		}
+		open = cmp.Or(open, n.Unseen)
 	}
 	for _, n := range d.Servers {
 		if !n.IP.Is6() || n.Err != nil || !alive[n.Name] && !isNoRoute(n.Silent) {
@@ -267,6 +272,8 @@ func judgeNameServerIPv6(ctx context.Context, s *Subject) []finding.Finding {
 	}
 	f := finding.Finding{Subject: d.Zone.Text(), Evidence: silent}
 	switch {
+	case open != nil && len(reached) < 2:
+		return one(unseen(f.Subject, open))
 	case len(with) == 0:
 		f.Code, f.Summary = "none", "no name server of "+f.Subject+" has an IPv6 address"
 	case len(reached) == 0:

@@ -57,7 +57,7 @@ func auditTable(t *testing.T, l *lab.Lab) map[string]*finding.Report {
 			names = append(names, d.Name)
 		}
 	}
-	reports := auditAll(t, l, names, check.Options{Battery: true, Parallel: len(names), Timeout: 40 * time.Second})
+	reports := auditAll(t, l, names, check.Options{Battery: true, Parallel: 24, Timeout: 40 * time.Second})
 	maps.Copy(reports, auditAll(t, l, []string{endless}, check.Options{Battery: true, Timeout: 8 * time.Second}))
 	return reports
 }

@@ -19,6 +19,7 @@ type NameServer struct {
 	Name   world.Name
 	IP     netip.Addr
 	Err    error    // it has no address that could be asked
+	Unseen error    // why it is not known whether the name has an IPv6 address
 	Silent error    // it did not answer over UDP
 	Rcode  int      // of its answer for the zone's SOA
 	AA     bool     // it answered with authority
