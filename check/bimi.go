@@ -157,7 +157,7 @@ func fileMissing(at *url.URL, err error) finding.Finding {
 	if isUnclear(err) {
 		return unseen(at.String(), err)
 	}
-	f := finding.Finding{Code: "not-there", Subject: at.String(), Summary: err.Error()}
+	f := finding.Finding{Code: "not-there", Subject: at.String(), Summary: err.Error(), Evidence: []string{evidenceOf(err)}}
 	var fetch *bimi.FetchError
 	if errors.As(err, &fetch) && fetch.Reason == bimi.FetchRedirect {
 		f.Fix = "Name the place that the redirect leads to in the record: many receivers follow none."
@@ -251,7 +251,7 @@ var bimiDMARC = rule{About{
 	if d.Err != nil {
 		return one(unseen(s.String(), d.Err))
 	}
-	f := finding.Finding{Code: "enforced", Subject: s.String(), Summary: "DMARC of " + s.String() + " is enforced"}
+	f := finding.Finding{Code: "enforced", Subject: s.String(), Summary: "DMARC of " + s.String() + " is enforced", Evidence: d.Walk.Trace()}
 	if why := notEnforced(d); why != "" {
 		f.Code, f.Summary = "not-enforced", fmt.Sprintf("no logo is shown for %s: %s", s, why)
 	}
