@@ -75,7 +75,7 @@ func TestListsOfTheLab(t *testing.T) {
 	}
 }
 
-// Who asks for other groups asks no list, no mapping and no web site.
+// Who asks for other groups asks no list and no web site.
 func TestOtherGroupsAskNoList(t *testing.T) {
 	l, err := lab.Start(t.Context(), lab.Options{})
 	if err != nil {
@@ -89,7 +89,7 @@ func TestOtherGroupsAskNoList(t *testing.T) {
 	l.ForgetQuestions()
 	check.NewAudit(l.World(), check.Options{Only: []string{"dns", "mx", "spf", "dmarc"}}).Run(t.Context(), target, nil)
 	for q := range l.Questions() {
-		for _, zone := range []string{"spamhaus", "spamcop", "cymru", "dnsbl", "surbl", "www.", "_bimi"} {
+		for _, zone := range []string{"spamhaus", "spamcop", "dnsbl", "surbl", "www.", "_bimi"} {
 			if strings.Contains(fmt.Sprint(q), zone) {
 				t.Errorf("%v was asked", q)
 			}
