@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/message"
@@ -190,6 +192,23 @@ func (p *WebPage) linksTo(kind string) []string {
 func isAbout(l message.Link, words []string) bool {
 	text, path := strings.ToLower(l.Text), strings.ToLower(l.URL)
 	return slices.ContainsFunc(words, func(word string) bool {
-		return strings.Contains(text, word) || strings.Contains(path, word)
+		return hasWord(text, word) || hasWord(path, word)
 	})
+}
+
+// hasWord reports whether a text has a word that begins so: "unsubscribe" is not
+// "subscribe". Scripts without spaces between words have it anywhere.
+func hasWord(text, word string) bool {
+	first, _ := utf8.DecodeRuneInString(word)
+	for at := 0; ; {
+		i := strings.Index(text[at:], word)
+		if i < 0 {
+			return false
+		}
+		before, _ := utf8.DecodeLastRuneInString(text[:at+i])
+		if !unicode.Is(unicode.Latin, first) || !unicode.IsLetter(before) {
+			return true
+		}
+		at += i + len(word)
+	}
 }

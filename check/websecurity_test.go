@@ -39,6 +39,27 @@ func FuzzSecurityTxt(f *testing.F) {
 	})
 }
 
+func TestWordsOfLinks(t *testing.T) {
+	for _, tt := range []struct {
+		text, word string
+		want       bool
+	}{
+		{"subscribe", "subscribe", true},
+		{"/list/subscribe?now", "subscribe", true},
+		{"unsubscribe", "subscribe", false},
+		{"unsubscribe or subscribe", "subscribe", true},
+		{"désabonnez-vous", "abonnez", false},
+		{"kontaktformular", "kontakt", true},
+		{"弊社へお問い合わせください", "お問い合わせ", true},
+		{"", "kontakt", false},
+		{"\xff\xffkontakt", "kontakt", true},
+	} {
+		if got := hasWord(tt.text, tt.word); got != tt.want {
+			t.Errorf("%q in %q: %v", tt.word, tt.text, got)
+		}
+	}
+}
+
 func TestLinksByKind(t *testing.T) {
 	p := &WebPage{URL: &url.URL{Scheme: "https", Host: "example.com", Path: "/"}, Links: []message.Link{
 		{Tag: "a", URL: "/legal", Text: "Impressum"},

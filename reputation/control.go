@@ -259,7 +259,7 @@ func (p *pointAsker) ask(ctx context.Context, labels string, mustList bool) {
 	case len(ips) > 0 && !mustList:
 		p.set(ControlAll, "operator", "it lists "+shown+", which no list may: it lists the world")
 	case len(ips) == 0 && mustList:
-		p.set(ControlDead, deadCause(p.l), "it does not list "+shown+", which it must: it is dead, or does not know this resolver")
+		p.set(ControlDead, deadCause(p.l, p.key), "it does not list "+shown+", which it must: it is dead, or does not know this resolver")
 	default:
 		p.set(ControlHolds, "", "")
 	}
@@ -270,12 +270,14 @@ func (p *pointAsker) set(state ControlState, cause, detail string) {
 }
 
 // deadCause is the likely cause of silence: lists that want to know their askers
-// stay silent towards others.
-func deadCause(l *List) string {
-	switch l.Access {
-	case Registration:
+// stay silent towards others, and a zone with a wrong key in it is empty.
+func deadCause(l *List, key string) string {
+	switch {
+	case key != "":
+		return "typo"
+	case l.Access == Registration:
 		return "registration"
-	case KeyOptional, KeyRequired:
+	case l.Access == KeyOptional || l.Access == KeyRequired:
 		return "key"
 	}
 	return "operator"

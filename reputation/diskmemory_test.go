@@ -45,6 +45,14 @@ func TestKeysAreRememberedApart(t *testing.T) {
 	}
 }
 
+// A wrong key finds an empty zone; to get another one is no cure.
+func TestWrongKeyIsATypo(t *testing.T) {
+	d := NewDirectory(Options{Keys: map[string]string{"abusix": "wrong"}})
+	if c := d.Control(t.Context(), &lists{}, d.List("abusix")); c.State != ControlDead || c.Cause != "typo" {
+		t.Errorf("control %+v", c)
+	}
+}
+
 func TestDiskMemoryFailsQuietly(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("no directory"), 0o600); err != nil {
