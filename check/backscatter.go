@@ -8,7 +8,7 @@ import (
 )
 
 func backscatterChecks() []Check {
-	return []Check{backscatterUnknown}
+	return []Check{backscatterUnknown, backscatterBounces, backscatterFilter, backscatterAutoreply, backscatterCallout, backscatterChallenge}
 }
 
 var backscatterUnknown = rule{About{

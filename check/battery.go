@@ -271,11 +271,7 @@ func (p *player) prepare(ctx context.Context, a *Attempt, command string) error 
 
 func (p *player) ask(ctx context.Context, a *Attempt, command string) (mail.Reply, error) {
 	reply, err := p.say(ctx, command)
-	answer := reply.String()
-	if reply.IsZero() && err != nil {
-		answer = err.Error()
-	}
-	a.said = append(a.said, command+": "+answer)
+	a.said = append(a.said, command+": "+heard(reply, err))
 	return reply, err
 }
 

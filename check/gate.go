@@ -21,6 +21,7 @@ type hosts struct {
 	pages
 
 	batteries memo[portKey, *Battery]
+	letters   memo[portKey, *Correspondence]
 }
 
 // question is something a stranger is asked only once per run. The host is a name
