@@ -52,6 +52,8 @@ var dnsDelegation = rule{About{
 		f.Fix = "Run the check from a network that does not redirect port 53."
 	case d.Err != nil && len(d.Servers) == 0:
 		return one(unseen(s.String(), d.Err))
+	case len(speakers) == 0 && d.unfound() != nil:
+		return one(unseen(f.Subject, d.unfound()))
 	case len(speakers) == 0 && d.isHushed() && (d.Err == nil || len(d.Asked) == 0):
 		f.Code, f.Summary = "blocked-here", "the name servers of "+d.Zone.Text()+" do not answer this machine, though the domain resolves"
 		f.Evidence, f.Fix = d.evidence(), "Let this machine send to port 53 of any address, or run the check elsewhere."
@@ -82,6 +84,19 @@ func nsRecords(zone world.Name, names []world.Name) []finding.Record {
 // isHushed reports that no server answered anything at all.
 func (d *Delegation) isHushed() bool {
 	return !slices.ContainsFunc(d.Servers, func(n *NameServer) bool { return n.Err == nil && n.Silent == nil })
+}
+
+// unfound is why no server could be asked at all, when it is not known whether their
+// names have addresses.
+func (d *Delegation) unfound() error {
+	var open error
+	for _, n := range d.Servers {
+		if n.Err == nil || n.Err == errPrivateServer || isAbsence(n.Err) {
+			return nil
+		}
+		open = n.Err
+	}
+	return open
 }
 
 func (d *Delegation) evidence() []string {

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -80,11 +81,19 @@ func (s *Subject) apexAlias(ctx context.Context) (world.Name, error) {
 	if err != nil || zone != name {
 		return "", err
 	}
-	a, err := s.World.Lookup(ctx, name, dns.TypeSOA)
-	if err != nil || len(a.Aliases) == 0 {
-		return "", nil // that it is a zone was seen: absence or failure is no alias
+	a, err := s.World.Lookup(ctx, name, dns.TypeMX)
+	var aliases []world.Name
+	var failed *world.LookupError
+	switch {
+	case err == nil:
+		aliases = a.Aliases
+	case errors.As(err, &failed):
+		aliases = failed.Aliases
 	}
-	return a.Aliases[0], nil
+	if len(aliases) == 0 {
+		return "", nil // that it is a zone was seen; what else failed is judged elsewhere
+	}
+	return aliases[0], nil
 }
 
 // The span in which the lives of mail records make sense.

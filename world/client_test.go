@@ -319,6 +319,38 @@ func TestEDNS(t *testing.T) {
 	})
 }
 
+// One question that a resolver cannot answer must not take EDNS, and with it the
+// signatures, away from all others.
+func TestEDNSStays(t *testing.T) {
+	for name, optional := range map[string]bool{"with OPT": true, "without OPT": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &records{t: t, rrs: []string{"a.test. 60 A 192.0.2.7"}}
+				plain := 0
+				w, _ := worldOf(t, Options{}, answering(func(network string, q *dns.Msg) *dns.Msg {
+					if q.Question[0].Name == "bad.test." {
+						m := refusing(dns.RcodeFormatError)(network, q)
+						if optional {
+							m.SetEdns0(ednsBuffer, true)
+						}
+						return m
+					}
+					if q.IsEdns0() == nil {
+						plain++
+					}
+					return r.reply(network, q)
+				}))
+				if _, err, _ := lookupA(t, w, "bad.test."); err == nil {
+					t.Error("a refusal was an answer")
+				}
+				if _, err, _ := lookupA(t, w, "a.test."); err != nil || plain > 0 {
+					t.Errorf("asked %d times without EDNS, error %v", plain, err)
+				}
+			})
+		})
+	}
+}
+
 func TestTrusted(t *testing.T) {
 	r := &records{t: t, rrs: []string{"a.test. 60 A 192.0.2.7", "bad.test. 60 A 192.0.2.7"}}
 	validating := func(network string, q *dns.Msg) *dns.Msg {

@@ -194,7 +194,7 @@ func TestOracleUnbound(t *testing.T) {
 	}
 	c := w.Resolver.(*client)
 	for _, v := range verdicts {
-		m := c.resolvers.message(c.resolvers.list[0], question{v.name, v.qtype})
+		m := c.resolvers.message(c.resolvers.list[0], question{v.name, v.qtype}, true)
 		answer, err := c.transport.exchange(context.Background(), m, at)
 		if err != nil {
 			t.Fatal(err)

@@ -262,11 +262,16 @@ func (r refusal) Error() string { return r.reason }
 
 // try puts the question to one resolver, with EDNS unless it cannot read that.
 func (p *resolvers) try(ctx context.Context, r *resolver, q question) (*reply, error) {
-	m, err := p.transport.exchange(ctx, p.message(r, q), r.at)
-	if err == nil && !r.noEDNS.Load() && lacksEDNS(m) {
-		// RFC 6891 section 7: without the OPT record it may understand.
-		r.noEDNS.Store(true)
-		m, err = p.transport.exchange(ctx, p.message(r, q), r.at)
+	edns := !r.noEDNS.Load()
+	m, err := p.transport.exchange(ctx, p.message(r, q, edns), r.at)
+	if err == nil && edns && lacksEDNS(m) {
+		// RFC 6891 section 7: without the OPT record it may understand. Only when it
+		// then does is that remembered: the error may have been about this question,
+		// and without EDNS there are no signatures for any.
+		m, err = p.transport.exchange(ctx, p.message(r, q, false), r.at)
+		if err == nil && !lacksEDNS(m) {
+			r.noEDNS.Store(true)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -305,7 +310,7 @@ func (p *resolvers) listen(ctx context.Context, r *resolver, m *dns.Msg) {
 func (p *resolvers) probe(ctx context.Context, r *resolver) {
 	short, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	keys, err := p.transport.exchange(short, p.message(r, question{p.anchor, dns.TypeDNSKEY}), r.at)
+	keys, err := p.transport.exchange(short, p.message(r, question{p.anchor, dns.TypeDNSKEY}, !r.noEDNS.Load()), r.at)
 	switch {
 	case ctx.Err() != nil: // the next answer will tell
 	case err == nil && !isRefusal(keys.Rcode) && !hasSignature(keys):
@@ -323,7 +328,7 @@ func hasSignature(m *dns.Msg) bool {
 // tryUnchecked tells a failed validation from a failed resolution: with CD set a
 // validating resolver hands out what it refused before.
 func (p *resolvers) tryUnchecked(ctx context.Context, r *resolver, q question, failed *dns.Msg) (*reply, error) {
-	unchecked := p.message(r, q)
+	unchecked := p.message(r, q, !r.noEDNS.Load())
 	unchecked.CheckingDisabled = true
 	m, err := p.transport.exchange(ctx, unchecked, r.at)
 	if err != nil || isRefusal(m.Rcode) {
@@ -337,7 +342,12 @@ func (p *resolvers) tryUnchecked(ctx context.Context, r *resolver, q question, f
 	return got, err
 }
 
+// lacksEDNS reports an error as servers give it that do not know EDNS: without an
+// OPT record of their own.
 func lacksEDNS(m *dns.Msg) bool {
+	if m.IsEdns0() != nil {
+		return false
+	}
 	switch m.Rcode {
 	case dns.RcodeFormatError, dns.RcodeNotImplemented, dns.RcodeBadVers:
 		return true
@@ -348,12 +358,12 @@ func lacksEDNS(m *dns.Msg) bool {
 // message is the query for one resolver. CD is set where we judge ourselves, so
 // that a validating resolver does not turn a broken signature into a silence
 // (RFC 6840 section 5.9); a trusted resolver is asked for its own judgement.
-func (p *resolvers) message(r *resolver, q question) *dns.Msg {
+func (p *resolvers) message(r *resolver, q question, edns bool) *dns.Msg {
 	m := newQuery(q)
 	m.RecursionDesired = true
 	m.CheckingDisabled = p.dnssec && !r.trusted
 	m.AuthenticatedData = r.trusted // RFC 6840 section 5.7: please say AD
-	if !r.noEDNS.Load() {
+	if edns {
 		m.SetEdns0(ednsBuffer, p.dnssec || r.trusted)
 	}
 	return m
