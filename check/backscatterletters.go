@@ -27,12 +27,7 @@ func letterCodes(own ...Code) []Code {
 func letterRule(a About, judge func(Server, *Correspondence) finding.Finding) rule {
 	a.Practices, a.Who, a.Scope, a.Needs = []string{"I1"}, finding.ThisServer, Domain, []string{"mx.reachable"}
 	return rule{a, func(ctx context.Context, s *Subject) []finding.Finding {
-		written := map[mail.Domain]bool{}
-		return eachVisit(ctx, s, func(v Server, _ *Visit) finding.Finding {
-			if written[v.Name] {
-				return finding.Finding{} // another address of a host that was judged
-			}
-			written[v.Name] = true
+		return eachHost(ctx, s, func(v Server) finding.Finding {
 			c := s.Correspondence(ctx, v)
 			switch {
 			case errors.Is(c.WhyNot, errNoProbe):
@@ -45,6 +40,19 @@ func letterRule(a About, judge func(Server, *Correspondence) finding.Finding) ru
 			return judge(v, c)
 		})
 	}}
+}
+
+// eachHost judges one address of each host that converses: what is sent to a mailbox
+// need not be sent twice because the host has two addresses.
+func eachHost(ctx context.Context, s *Subject, judge func(Server) finding.Finding) []finding.Finding {
+	judged := map[mail.Domain]bool{}
+	return eachVisit(ctx, s, func(v Server, _ *Visit) finding.Finding {
+		if judged[v.Name] {
+			return finding.Finding{}
+		}
+		judged[v.Name] = true
+		return judge(v)
+	})
 }
 
 // untaken is the finding for a letter that did not get in, so that nothing could come

@@ -30,6 +30,7 @@ type Attempt struct {
 	trick
 	Outcome Outcome
 	said    []string // question: answer
+	obeyed  bool     // the first command of the preparation was answered with success
 	err     error
 	token   probe.Token
 	arrival probe.Event
@@ -235,10 +236,12 @@ func (p *player) fail(a *Attempt, err error) {
 
 // transact says everything up to the end of the message, if it is let.
 func (p *player) transact(ctx context.Context, a *Attempt) (Outcome, error) {
-	for _, command := range a.First {
-		if err := p.prepare(ctx, a, command); err != nil {
+	for i, command := range a.First {
+		obeyed, err := p.prepare(ctx, a, command)
+		if err != nil {
 			return Broken, err
 		}
+		a.obeyed = a.obeyed || i == 0 && obeyed
 	}
 	steps := append([]string{"MAIL FROM:" + a.From}, a.Then...)
 	for _, command := range append(steps, "RCPT TO:"+a.To) {
@@ -260,13 +263,13 @@ func (p *player) transact(ctx context.Context, a *Attempt) (Outcome, error) {
 
 // prepare says one command before MAIL; what is answered matters to nobody, but
 // the connection must live.
-func (p *player) prepare(ctx context.Context, a *Attempt, command string) error {
+func (p *player) prepare(ctx context.Context, a *Attempt, command string) (obeyed bool, err error) {
 	if command == "STARTTLS" {
 		a.said = append(a.said, command)
-		return p.startTLS(ctx)
+		return true, p.startTLS(ctx)
 	}
-	_, err := p.ask(ctx, a, command)
-	return err
+	reply, err := p.ask(ctx, a, command)
+	return reply.IsPositive(), err
 }
 
 func (p *player) ask(ctx context.Context, a *Attempt, command string) (mail.Reply, error) {

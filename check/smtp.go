@@ -11,7 +11,8 @@ import (
 )
 
 func smtpChecks() []Check {
-	return []Check{smtpSpeed, smtpBasics, smtpExtensions, smtpSize, smtpClearAuth, smtpNullSender, smtpVerify, smtpBanner}
+	return []Check{smtpSpeed, smtpBasics, smtpExtensions, smtpSize, smtpClearAuth, smtpNullSender, smtpVerify, smtpBanner,
+		smtpSmuggling, smtpInjection, smtpUnknownCommands, smtpXclient}
 }
 
 // Limits of patience: receivers and audit tools hang up after 10 to 15 seconds.
