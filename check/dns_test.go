@@ -1,8 +1,10 @@
 package check
 
 import (
+	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/world"
 )
 
 func TestRNameAddress(t *testing.T) {
@@ -172,5 +175,109 @@ func TestIssuersAreData(t *testing.T) {
 				t.Errorf("%s: %q is no identifier: %v", k.Organization, d, err)
 			}
 		}
+	}
+}
+
+// forbidden is an exchanger that must not be used.
+type forbidden struct{ t *testing.T }
+
+func (x forbidden) Exchange(_ context.Context, q world.Query) (*dns.Msg, error) {
+	x.t.Errorf("%s was asked for %s", q.Server, q.Name)
+	return nil, world.ErrNoWorld
+}
+
+// A zone must not be able to have us ask in somebody's private network.
+func TestPrivateNameServersAreNotAsked(t *testing.T) {
+	s := &Subject{World: &world.World{Exchanger: forbidden{t}}, Target: Target{Kind: Domain, Domain: mail.MustParseDomain("example.com")}}
+	for _, ip := range []string{"10.0.0.1", "127.0.0.1", "169.254.169.254", "fd00::1", "::1"} {
+		n := &NameServer{Name: "ns.example.com.", IP: netip.MustParseAddr(ip)}
+		s.interview(t.Context(), n, "example.com.", s.Domain())
+		if code, _ := n.fault(); code != "private" {
+			t.Errorf("%s: got %q, want private", ip, code)
+		}
+	}
+}
+
+// scripted answers for name servers.
+type scripted func(q world.Query) (*dns.Msg, error)
+
+func (x scripted) Exchange(_ context.Context, q world.Query) (*dns.Msg, error) { return x(q) }
+
+// What name servers may answer, and what is made of it.
+func TestInterview(t *testing.T) {
+	soa, err := dns.NewRR("example.com. SOA ns. a.example.com. 1 7200 1800 1209600 3600")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply := func(change func(*dns.Msg)) scripted {
+		return func(q world.Query) (*dns.Msg, error) {
+			m := new(dns.Msg)
+			m.Authoritative = true
+			if q.Type == dns.TypeSOA {
+				m.Answer = []dns.RR{soa}
+			}
+			if !q.Plain {
+				m.SetEdns0(1232, false)
+			}
+			if change != nil {
+				change(m)
+			}
+			return m, nil
+		}
+	}
+	lost := &world.LookupError{Kind: world.ErrTemporary, Detail: "time-out", Cause: context.DeadlineExceeded}
+	good := reply(nil)
+	tests := []struct {
+		name   string
+		answer scripted
+		want   string
+	}{
+		{"good", good, ""},
+		{"nothing at all", func(world.Query) (*dns.Msg, error) { return nil, lost }, "silent"},
+		{"refused", reply(func(m *dns.Msg) { m.Rcode, m.Answer, m.Authoritative = dns.RcodeRefused, nil, false }), "lame"},
+		{"not authoritative", reply(func(m *dns.Msg) { m.Authoritative = false }), "lame"},
+		{"another zone's SOA", reply(func(m *dns.Msg) {
+			other := dns.Copy(soa)
+			other.Header().Name = "com."
+			m.Answer = []dns.RR{other}
+		}), "lame"},
+		{"EDNS left out", reply(func(m *dns.Msg) { m.Extra = nil }), "no-edns"},
+		{"EDNS dropped", func(q world.Query) (*dns.Msg, error) {
+			if !q.Plain && q.UDP && q.Type == dns.TypeSOA {
+				return nil, lost
+			}
+			return good(q)
+		}, "no-edns"},
+		{"TCP refused", func(q world.Query) (*dns.Msg, error) {
+			if q.TCP {
+				return nil, &world.LookupError{Kind: world.ErrTemporary, Detail: "connection refused"}
+			}
+			return good(q)
+		}, "no-tcp"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &Subject{World: &world.World{Exchanger: tt.answer}, Target: Target{Kind: Domain, Domain: mail.MustParseDomain("example.com")}}
+			n := &NameServer{Name: "ns.example.com.", IP: netip.MustParseAddr("8.8.8.8")}
+			s.interview(t.Context(), n, "example.com.", s.Domain())
+			if code, words := n.fault(); code != tt.want {
+				t.Errorf("got %q (%s), want %q", code, words, tt.want)
+			}
+		})
+	}
+}
+
+// An answer with recursion from a parent's server is nobody's word: something on the
+// way redirects port 53.
+func TestInterceptedIsUnknown(t *testing.T) {
+	d := &Delegation{Zone: "example.com."}
+	m := &dns.Msg{MsgHdr: dns.MsgHdr{RecursionAvailable: true}}
+	ns, err := dns.NewRR("example.com. NS ns.example.com.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Answer = []dns.RR{ns}
+	if d.hear(m); !d.Intercepted || len(d.AtParent) > 0 {
+		t.Errorf("a resolver was taken for the parent: %+v", d)
 	}
 }

@@ -132,9 +132,9 @@ func judgeLives(ctx context.Context, s *Subject) []finding.Finding {
 			continue
 		}
 		seen++
-		if a.TTL > longestLife {
-			f.Code, f.Summary = "long", fmt.Sprintf("%s %s lives for %.0f s: over two days", r.name.Text(), world.TypeName(r.qtype), a.TTL.Seconds())
-			f.Evidence = []string{fmt.Sprintf("%s %.0f %s", r.name, a.TTL.Seconds(), world.TypeName(r.qtype))}
+		if life := lifeOf(a.Records[0]); life > longestLife {
+			f.Code, f.Summary = "long", fmt.Sprintf("%s %s lives for %.0f s: over two days", r.name.Text(), world.TypeName(r.qtype), life.Seconds())
+			f.Evidence = []string{fmt.Sprintf("%s %.0f %s", r.name, life.Seconds(), world.TypeName(r.qtype))}
 			return one(f)
 		}
 	}
@@ -151,6 +151,9 @@ func judgeLives(ctx context.Context, s *Subject) []finding.Finding {
 	}
 	return one(f)
 }
+
+// lifeOf is the TTL of a record, the same for its whole set (RFC 2181 section 5.2).
+func lifeOf(rr dns.RR) time.Duration { return time.Duration(rr.Header().Ttl) * time.Second }
 
 type record struct {
 	name  world.Name
