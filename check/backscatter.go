@@ -46,6 +46,8 @@ var backscatterUnknown = rule{About{
 			f.Fix = "If this is greylisting, the answer comes only later; ask again in some minutes."
 		case a.Reply.IsPermanent():
 			f.Code, f.Summary, f.Evidence = "refused", fmt.Sprintf("%s refuses an unknown mailbox: %s", v, a.Reply), nil
+		case a.Err != nil:
+			return unseen(v.String(), a.Err)
 		default:
 			return finding.Finding{}
 		}

@@ -88,10 +88,13 @@ func (s *Subject) judgeRole(ctx context.Context, role string) finding.Finding {
 			continue
 		}
 		asked, ok := visit.Roles[role]
+		if ok && asked.Err != nil {
+			f = unseen(address, asked.Err)
+		}
 		if !ok || !asked.IsAnswered() {
 			continue
 		}
-		f.Evidence = asked.Evidence()
+		f = finding.Finding{Subject: address, Evidence: asked.Evidence()}
 		switch {
 		case asked.Reply.IsPositive():
 			f.Code, f.Summary, f.Evidence = "accepted", address+" is accepted", nil

@@ -46,37 +46,59 @@ func (s *Subject) scan(ctx context.Context, v Server, visit *Visit) *Scan {
 	})}
 }
 
+// busyPauses are what a host gets that answers 421: it is busy with the ends of our
+// last connections. Exim counts each for two seconds after TLS ended in an error, and
+// takes twenty.
+var busyPauses = []time.Duration{time.Second, 2 * time.Second}
+
 // dialTLS opens connections on which STARTTLS was said.
 func (s *Subject) dialTLS(ip netip.Addr) tlsprobe.DialFunc {
 	return func(ctx context.Context) (net.Conn, error) {
-		conn, err := s.Dial(ctx, netip.AddrPortFrom(ip, 25))
-		if err != nil {
-			return nil, err
+		for _, pause := range busyPauses {
+			conn, answer, err := s.beginTLS(ctx, ip)
+			if err == nil || answer.Code != 421 || !wait(ctx, pause) {
+				return conn, err
+			}
 		}
-		c := smtp.NewClient(conn, smtp.ClientOptions{Name: s.Options.helo(), Timeout: s.Options.patience()})
-		if err := beginTLS(ctx, c); err != nil {
-			c.Close()
-			return nil, err
-		}
-		return c.Hijack(), nil
+		conn, _, err := s.beginTLS(ctx, ip)
+		return conn, err
 	}
 }
 
-func beginTLS(ctx context.Context, c *smtp.Client) error {
+// wait reports whether the time went by before the context ended.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// beginTLS opens one connection and says STARTTLS; the reply is the last that came.
+func (s *Subject) beginTLS(ctx context.Context, ip netip.Addr) (net.Conn, mail.Reply, error) {
+	conn, err := s.Dial(ctx, netip.AddrPortFrom(ip, 25))
+	if err != nil {
+		return nil, mail.Reply{}, err
+	}
+	c := smtp.NewClient(conn, smtp.ClientOptions{Name: s.Options.helo(), Timeout: s.Options.patience()})
 	steps := []struct {
 		name string
 		take func(context.Context) (mail.Reply, error)
 	}{{"the greeting", c.Greet}, {"EHLO", c.Hello}, {"STARTTLS", c.BeginTLS}}
 	for _, step := range steps {
-		reply, err := step.take(ctx)
+		answer, err := step.take(ctx)
 		if err == nil {
-			err = refusal(step.name, reply)
+			err = refusal(step.name, answer)
 		}
 		if err != nil {
-			return err
+			c.Close()
+			return nil, answer, err
 		}
 	}
-	return nil
+	return c.Hijack(), mail.Reply{}, nil
 }
 
 // scanned are the servers that are asked what they offer: of each host the first

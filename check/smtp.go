@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/allgreen-mail/allgreen/finding"
+	"github.com/allgreen-mail/allgreen/mail"
 )
 
 func smtpChecks() []Check {
@@ -262,23 +263,22 @@ var smtpVerify = rule{About{
 			return finding.Finding{}
 		case visit.Expand.Reply.IsPositive() && visit.Expand.Reply.Code != 252:
 			return finding.Finding{Code: "expn", Summary: v.String() + " expands lists for strangers", Evidence: visit.Expand.Evidence()}
-		case tellsUsers(visit.Verify):
-			return finding.Finding{Code: "vrfy", Summary: v.String() + " tells strangers which users exist", Evidence: visit.Verify.Evidence()}
+		case tellsUsers(visit.Verify.Reply, visit.VerifyReal.Reply):
+			return finding.Finding{Code: "vrfy", Summary: v.String() + " tells strangers which users exist",
+				Evidence: append(visit.Verify.Evidence(), visit.VerifyReal.Evidence()...)}
 		}
 		return finding.Finding{Code: "closed", Summary: v.String() + " tells nothing by VRFY and EXPN"}
 	})
 }}
 
-// tellsUsers reports that a question about a user who does not exist was answered
-// as such: then the answer for one who does differs.
-func tellsUsers(a Asked) bool {
-	switch a.Reply.Code {
-	case 550, 551, 553:
-		return a.Reply.Enhanced.IsZero() || a.Reply.Enhanced.Subject == 1
-	case 250, 251:
-		return true
+// tellsUsers reports that VRFY refuses who does not exist and not who does, or
+// says in so many words that there is no such mailbox. The same answer to both
+// tells nothing.
+func tellsUsers(nobody, somebody mail.Reply) bool {
+	if !nobody.IsPermanent() {
+		return false
 	}
-	return false
+	return somebody.IsPositive() || nobody.Enhanced.Subject == 1
 }
 
 // version is a product version as banners show it: a name, then digits and dots.

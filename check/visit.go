@@ -29,11 +29,12 @@ type Visit struct {
 	Hello      mail.Reply // before TLS
 	Extensions smtp.Extensions
 	StartTLS   TLSAnswer
-	NullSender Asked            // MAIL FROM:<>
+	NullSender Asked            // MAIL FROM:<>, or the RCPT at which the server refused it
 	Unknown    Asked            // RCPT of a mailbox at For that nobody has
 	Relay      Asked            // RCPT of an outsider
 	Roles      map[string]Asked // role addresses and published contacts at For; only with proof
 	Verify     Asked            // VRFY of a mailbox that nobody has; only with proof
+	VerifyReal Asked            // VRFY of postmaster
 	Expand     Asked            // EXPN; only with proof
 	Quit       mail.Reply
 	Faults     []smtp.Fault // rules of the protocol that the server broke
@@ -106,6 +107,8 @@ type visitor struct {
 	proof   Proof
 	client  *smtp.Client
 	sender  mail.Address // who asks about recipients: null, or another where null is refused
+	open    transaction
+	company company
 }
 
 func (v *visitor) hold(ctx context.Context) {
@@ -214,6 +217,9 @@ func (v *visitor) ask(ctx context.Context) error {
 	if v.isSpared(ctx) {
 		return nil
 	}
+	if err := v.settleSender(ctx); err != nil {
+		return err
+	}
 	if err := v.askRecipients(ctx); err != nil {
 		return err
 	}
@@ -242,55 +248,6 @@ func (v *visitor) isSpared(ctx context.Context) bool {
 		v.Relay.WhyNot = v.Unknown.WhyNot
 	}
 	return !first
-}
-
-func (v *visitor) askRecipients(ctx context.Context) error {
-	err := v.put(ctx, &v.Relay, smtp.RcptCommand(outsider, smtp.RcptOptions{}))
-	if err != nil || v.For.IsZero() {
-		v.Unknown.WhyNot = "there is no domain to ask about"
-		return err
-	}
-	if err := v.fresh(ctx); err != nil {
-		return err
-	}
-	return v.put(ctx, &v.Unknown, smtp.RcptCommand(nobody(v.For), smtp.RcptOptions{}))
-}
-
-func (v *visitor) askWithProof(ctx context.Context) error {
-	v.Roles = map[string]Asked{}
-	if !v.For.IsZero() {
-		for _, role := range v.subject.mailboxes(ctx) {
-			if err := v.askRole(ctx, role); err != nil {
-				return err
-			}
-		}
-	}
-	if err := v.put(ctx, &v.Verify, smtp.Command("VRFY "+nobody(v.For).Local)); err != nil {
-		return err
-	}
-	return v.put(ctx, &v.Expand, smtp.Command("EXPN postmaster"))
-}
-
-// askRole asks about one role address, in a transaction of its own: some servers
-// take only one recipient from the null sender.
-func (v *visitor) askRole(ctx context.Context, role string) error {
-	if err := v.fresh(ctx); err != nil {
-		return err
-	}
-	var a Asked
-	to := mail.Address{Local: role, Domain: v.For}
-	err := v.put(ctx, &a, smtp.RcptCommand(to, smtp.RcptOptions{}))
-	v.Roles[role] = a
-	return err
-}
-
-// fresh begins another transaction.
-func (v *visitor) fresh(ctx context.Context) error {
-	if _, err := v.client.Rset(ctx); err != nil {
-		return err
-	}
-	_, err := v.client.Mail(ctx, v.sender, smtp.MailOptions{})
-	return err
 }
 
 // put asks one question and keeps the answer.

@@ -79,6 +79,8 @@ func readRenegotiation(conn net.Conn) (Answer, error) {
 	switch {
 	case errors.Is(err, errTooEarly):
 		return Answer{No, "the server hung up"}, nil
+	case errors.Is(err, errNotTLS): // Exim goes on in clear, to say that the channel is lost
+		return Answer{No, "the server gave TLS up"}, nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return Answer{Unknown, "no reaction"}, nil
 	case err != nil:

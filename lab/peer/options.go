@@ -23,6 +23,7 @@ type Options struct {
 
 	CertFile, KeyFile string // PEM; both set: STARTTLS is offered
 	MinTLS, MaxTLS    uint16 // tls.VersionTLS10 to tls.VersionTLS13; zero: 1.2 and the newest
+	Priorities        string // for Exim: GnuTLS priorities beyond the versions, as ":%SERVER_PRECEDENCE"
 
 	Extra []string // further lines for main.cf, or for the main section of Exim
 }
@@ -93,15 +94,16 @@ func (s settings) Protocols() string {
 	return ">=" + names[s.MinTLS] + ", <=" + names[s.MaxTLS]
 }
 
-// Priorities is the range of TLS versions as GnuTLS writes it.
-func (s settings) Priorities() string {
+// GnuTLS is the range of TLS versions, and what else was asked for, as GnuTLS
+// writes it.
+func (s settings) GnuTLS() string {
 	b := "NORMAL:-VERS-ALL"
 	for v, name := range map[uint16]string{tls.VersionTLS10: "1.0", tls.VersionTLS11: "1.1", tls.VersionTLS12: "1.2", tls.VersionTLS13: "1.3"} {
 		if v >= s.MinTLS && v <= s.MaxTLS {
 			b += ":+VERS-TLS" + name
 		}
 	}
-	return b
+	return b + s.Priorities
 }
 
 // OldTLS reports whether versions are wanted that OpenSSL holds back by default.
