@@ -69,7 +69,7 @@ var configurations = []configuration{
 	{name: "as it should be"},
 	{name: "as it comes", asItComes: true,
 		want:        []string{"red tls.order by-client"},
-		alsoPostfix: []string{"red smtp.vrfy vrfy", "red tls.ciphers bad", "red tls.groups bad", "yellow tls.key-exchange-hash sha-224", "red tls.known-holes open"},
+		alsoPostfix: []string{"red smtp.vrfy vrfy", "yellow tls.ciphers bad-too", "red tls.groups bad", "yellow tls.key-exchange-hash sha-224", "red tls.known-holes open"},
 		alsoExim:    []string{"yellow tls.ciphers phase-out", "yellow tls.groups phase-out", "red tls.key-exchange-hash sha-1"}},
 	{name: "expired certificate", quality: ca.Expired, want: []string{"red tls.expiry expired", "red tls.chain refused", "red mta-sts.certificates refused"}},
 	{name: "certificate of another name", quality: ca.WrongName, want: []string{"red tls.name refused", "red mta-sts.certificates refused"}},
