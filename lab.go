@@ -127,7 +127,7 @@ func (c *labCommand) tour(ctx context.Context, file *world.File, io streams) ([]
 	if c.JSON {
 		return steps, printJSON(io.out, map[string]any{"steps": steps, "holds": allHold(steps)})
 	}
-	_, err = fmt.Fprintf(io.out, "\nThe difference: %s\n", difference(steps))
+	_, err = fmt.Fprintf(io.out, "\n%s\n", show.Paragraph("The difference: "+difference(steps), 0, width(io.out)))
 	return steps, err
 }
 
@@ -166,7 +166,7 @@ func (c *labCommand) tell(w io.Writer, s step) error {
 	if c.JSON {
 		return nil
 	}
-	fmt.Fprintf(w, "\n%s  allgreen check --lab %s   (%s)\n\n", s.Step, s.Target, s.About)
+	fmt.Fprintf(w, "\n%s  allgreen check --lab %s\n        %s\n\n", s.Step, s.Target, s.About)
 	if s.Report == nil {
 		return errors.New("the lab has no domain " + s.Target)
 	}

@@ -17,6 +17,9 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
+// idColumn is where the questions begin in the list of all checks.
+const idColumn = 31
+
 // printList is a line for each check: its id and its question.
 func printList(w io.Writer, pages []check.About) error {
 	group := ""
@@ -25,7 +28,8 @@ func printList(w io.Writer, pages []check.About) error {
 			group = a.Group()
 			fmt.Fprintf(w, "\n%s\n", strings.ToUpper(group))
 		}
-		if _, err := fmt.Fprintf(w, "  %-28s %s\n", a.ID, a.Question); err != nil {
+		question := strings.TrimLeft(show.Paragraph(a.Question, idColumn, 80), " ")
+		if _, err := fmt.Fprintf(w, "  %-*s%s\n", idColumn-2, a.ID, question); err != nil {
 			return err
 		}
 	}

@@ -84,7 +84,7 @@ func compareDefects(t *testing.T, d lab.Domain, findings []finding.Finding) {
 			continue
 		}
 		if !slices.ContainsFunc(findings, func(f finding.Finding) bool { return shows(f, defect) }) {
-			t.Errorf("the planted defect %s (%s) was not found", defect.Row, defect.Status)
+			t.Errorf("the planted defect %s (%s) was not found%s", defect.Row, defect.Status, unseenOf(findings))
 		}
 	}
 	for _, f := range findings {
@@ -95,6 +95,17 @@ func compareDefects(t *testing.T, d lab.Domain, findings []finding.Finding) {
 			t.Errorf("%s says %s, which nobody planted: %s (%v)", f.Check, f.Status, f.Summary, rowsOf(f.Check))
 		}
 	}
+}
+
+// unseenOf is what could not be seen, where a defect may hide.
+func unseenOf(findings []finding.Finding) string {
+	text := ""
+	for _, f := range findings {
+		if f.Status == finding.Unknown {
+			text += "; unseen: " + f.Check + " " + f.Summary
+		}
+	}
+	return text
 }
 
 func standsFor(row string) bool {
