@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/allgreen-mail/allgreen/mail"
@@ -85,8 +86,41 @@ func (s *Subject) listener(ctx context.Context) (*probe.Listener, error) {
 		return nil, err
 	}
 	return s.arrivals.get(func() (*probe.Listener, error) {
-		return probe.Listen(context.WithoutCancel(ctx), s.World, d, at) // the run closes it, not this target
+		l, err := s.listen(ctx, d, at)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errNoListener, err)
+		}
+		return l, nil
 	})
+}
+
+// errNoListener says that probe mail could not be taken in.
+var errNoListener = errors.New("probe mail cannot be seen to arrive")
+
+// How long another audit may hold the port, and how often it is tried.
+const (
+	portPatience = 5 * time.Second
+	portPause    = 100 * time.Millisecond
+)
+
+// listen takes the port, or waits a little for another audit on this machine to give
+// it back.
+func (s *Subject) listen(ctx context.Context, d mail.Domain, at netip.Addr) (*probe.Listener, error) {
+	waiting, cancel := context.WithTimeout(ctx, portPatience)
+	defer cancel()
+	again := time.NewTicker(portPause)
+	defer again.Stop()
+	for {
+		l, err := probe.Listen(context.WithoutCancel(ctx), s.World, d, at) // the run closes it, not this target
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return l, err
+		}
+		select {
+		case <-again.C:
+		case <-waiting.Done():
+			return nil, err
+		}
+	}
 }
 
 // How long an arrival may take behind the last message: a host on this machine

@@ -55,7 +55,7 @@ func (a Attempt) Evidence() string {
 	line := a.ID + ": " + strings.Join(a.said, "; ")
 	switch {
 	case a.Outcome == Arrived:
-		line += "; it arrived: " + a.arrival.Evidence()
+		line += "; it arrived from " + a.arrival.Client.String()
 	case a.Outcome == Dropped:
 		line += "; it did not arrive"
 	case a.err != nil:
@@ -274,8 +274,16 @@ func (p *player) prepare(ctx context.Context, a *Attempt, command string) (obeye
 
 func (p *player) ask(ctx context.Context, a *Attempt, command string) (mail.Reply, error) {
 	reply, err := p.say(ctx, command)
-	a.said = append(a.said, command+": "+heard(reply, err))
+	a.said = append(a.said, command+": "+yesOr(reply, err))
 	return reply, err
+}
+
+// yesOr is a reply in full where it is no, and its code where it is yes.
+func yesOr(reply mail.Reply, err error) string {
+	if err == nil && reply.IsPositive() {
+		return fmt.Sprint(reply.Code)
+	}
+	return heard(reply, err)
 }
 
 // send sends the message with its token. Until the wait it counts as lost.
@@ -293,7 +301,7 @@ func (p *player) send(ctx context.Context, a *Attempt) (Outcome, error) {
 		p.hangUp()
 		return Taken, err
 	}
-	a.said = append(a.said, "the message: "+reply.String())
+	a.said = append(a.said, "the message: "+yesOr(reply, nil))
 	if !reply.IsPositive() {
 		return outcomeOf(reply, nil), nil
 	}

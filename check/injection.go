@@ -44,6 +44,10 @@ var smtpInjection = rule{About{
 	})
 }}
 
+// errRefusedPiece is a server that does not begin TLS when there is more behind the
+// command.
+var errRefusedPiece = errors.New("STARTTLS with a command behind it was refused")
+
 // injector says STARTTLS with a command behind it.
 type injector struct{ prober }
 
@@ -57,6 +61,8 @@ func (p *injector) judge(ctx context.Context, v Server) finding.Finding {
 	case errors.Is(err, smtp.ErrInjection):
 		obeyed.Summary = v.String() + " answers what stands behind STARTTLS in the clear, before the handshake"
 		return obeyed
+	case errors.Is(err, errRefusedPiece):
+		return finding.Finding{Code: "forgotten", Summary: v.String() + " refuses STARTTLS with a command behind it: " + first.String()}
 	case errors.Is(err, smtp.ErrTLS):
 		// The server took the octets for a handshake, or hung up on them: safe either way.
 	case err != nil:
@@ -78,8 +84,8 @@ func (p *injector) inject(ctx context.Context) (mail.Reply, error) {
 		return mail.Reply{}, err
 	}
 	reply, err := p.client.ReadReply(ctx)
-	if err == nil {
-		err = refusal("STARTTLS with a command behind it", reply)
+	if err == nil && !reply.IsPositive() {
+		err = errRefusedPiece // Exim calls it a synchronisation error, newer Postfix unauthorised pipelining
 	}
 	if err != nil {
 		return reply, err

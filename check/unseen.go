@@ -24,6 +24,10 @@ func unseen(subject string, err error) finding.Finding {
 	case errors.Is(err, world.ErrBogus):
 		f.Code = "bogus"
 		f.Fix = "Mend DNSSEC of the zone first (see dns.dnssec)."
+	case errors.Is(err, errNoListener):
+		f.Fix = "Let this audit listen there: port 25 of the probe listener's address must be ours and free, and no other audit may run with it."
+	case errors.Is(err, errTooSlow):
+		f.Fix = "Let the server greet at once (see smtp.speed), and run the check again."
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		f.Code = "out-of-time"
 		f.Fix = "Give the check more time with --timeout."
