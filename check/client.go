@@ -168,7 +168,7 @@ var spfMessage = rule{About{
 		return f
 	}
 	f.Fix = fmt.Sprintf("If %s is yours, let SPF of %s name it; else send through a server that is named.", h.IP, e.Domain)
-	f.Records = []finding.Record{{Name: e.Domain.String() + ".", Type: "TXT", Value: `"` + s.namingSPF(ctx, e.Domain, h.IP) + `"`}}
+	f.Records = []finding.Record{finding.TXT(e.Domain.String()+".", s.namingSPF(ctx, e.Domain, h.IP))}
 	return f
 })}
 

@@ -44,8 +44,7 @@ var dmarcRecord = rule{About{
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	d := s.DMARCOf(ctx, s.Domain())
 	f := finding.Finding{Subject: s.String(), Evidence: d.Walk.Trace()}
-	f.Records = []finding.Record{{Name: "_dmarc." + s.String() + ".", Type: "TXT",
-		Value: fmt.Sprintf(`"v=DMARC1; p=quarantine; rua=mailto:postmaster@%s"`, s)}}
+	f.Records = []finding.Record{finding.TXT("_dmarc."+s.String()+".", "v=DMARC1; p=quarantine; rua=mailto:postmaster@"+s.String())}
 	first := firstStep(d)
 	switch {
 	case d.Err != nil:
@@ -107,7 +106,7 @@ var dmarcPlace = rule{About{
 		if dmarc.LooksLikeRecord(t.Text) {
 			f.Code, f.Summary = "at-apex", "a DMARC record stands at "+s.String()+" itself, where nobody reads it"
 			f.Evidence = []string{fmt.Sprintf("%s. TXT: %q", s, t.Text)}
-			f.Records = []finding.Record{{Name: "_dmarc." + s.String() + ".", Type: "TXT", Value: `"` + t.Text + `"`}}
+			f.Records = []finding.Record{finding.TXT("_dmarc."+s.String()+".", t.Text)}
 		}
 	}
 	texts, _, err := world.LookupTXT(ctx, s.World, world.NameOf(s.Domain()).Under("_dmarc"))
@@ -199,7 +198,7 @@ var dmarcPolicy = rule{About{
 	default:
 		f.Code, f.Summary = "absent", "DMARC of "+s.String()+" names no usable policy, which counts as none"
 	}
-	f.Records = []finding.Record{{Name: d.Step.Name.String(), Type: "TXT", Value: `"` + withPolicy(d.Record, dmarc.Quarantine) + `"`}}
+	f.Records = []finding.Record{finding.TXT(d.Step.Name.String(), withPolicy(d.Record, dmarc.Quarantine))}
 	return f
 })}
 

@@ -62,8 +62,7 @@ var dmarcMessage = rule{About{
 	case e.Result == dmarc.ResultNone:
 		f.Code, f.Summary = "no-record", f.Subject+" has no DMARC record"
 		f.Fix, f.Who = "Publish the record; raise its policy as the reports allow.", finding.DNSOwner
-		f.Records = []finding.Record{{Name: "_dmarc." + f.Subject + ".", Type: "TXT",
-			Value: fmt.Sprintf(`"v=DMARC1; p=none; rua=mailto:postmaster@%s"`, f.Subject)}}
+		f.Records = []finding.Record{finding.TXT("_dmarc."+f.Subject+".", "v=DMARC1; p=none; rua=mailto:postmaster@"+f.Subject)}
 	case e.Result == dmarc.ResultPermError:
 		f.Code, f.Summary = "unusable", "DMARC cannot be applied to the message"
 	case !h.KnowsEnvelope():

@@ -45,8 +45,7 @@ var dmarcReports = rule{About{
 	switch {
 	case len(d.Record.RUA) == 0:
 		f.Code, f.Summary = "none", "DMARC of "+s.String()+" asks for no aggregate reports"
-		f.Records = []finding.Record{{Name: d.Step.Name.String(), Type: "TXT",
-			Value: fmt.Sprintf(`"%s; rua=mailto:postmaster@%s"`, trimTail(d.Record.Text), s)}}
+		f.Records = []finding.Record{finding.TXT(d.Step.Name.String(), fmt.Sprintf("%s; rua=mailto:postmaster@%s", trimTail(d.Record.Text), s))}
 	case mailboxes == 0:
 		f.Code, f.Summary = "invalid", "no address in rua can be used"
 	}
@@ -92,7 +91,7 @@ var dmarcExternal = rule{About{
 		case a.Permission == dmarc.Forbidden && a.Name != "":
 			f.Code, f.Summary = "not-authorised", fmt.Sprintf("%s has not agreed to get reports about %s", u.Host, d.Step.Domain)
 			f.Evidence = []string{a.Reason}
-			f.Records = []finding.Record{{Name: a.Name.String(), Type: "TXT", Value: `"v=DMARC1"`}}
+			f.Records = []finding.Record{finding.TXT(a.Name.String(), "v=DMARC1")}
 			return f
 		case a.Permission == dmarc.Permitted && !a.Internal:
 			f.Code, f.Summary = "consented", fmt.Sprintf("%s agreed to get the reports", u.Host)

@@ -143,17 +143,10 @@ var dnsConsistent = rule{About{
 	if len(found) == 0 {
 		n := len(d.Speakers())
 		found = one(finding.Finding{Code: "alike", Subject: d.Zone.Text(),
-			Summary: fmt.Sprintf("%d name server %s answer alike", n, pluralAddress(n))})
+			Summary: fmt.Sprintf("%d name server %s answer alike", n, plural(n, "address"))})
 	}
 	return found
 }}
-
-func pluralAddress(n int) string {
-	if n == 1 {
-		return "address"
-	}
-	return "addresses"
-}
 
 // judgeServers says of each name server the first thing that is wrong with it: what
 // is wrong over IPv4 and IPv6 alike is one fault.

@@ -54,13 +54,13 @@ var stsRecord = rule{About{
 		f.Code, f.Summary, f.Evidence = "valid", "the MTA-STS record has the id "+sts.Record.ID, nil
 		return one(f)
 	}
-	f.Records = []finding.Record{{Name: "_mta-sts." + s.String() + ".", Type: "TXT", Value: s.suggestSTS()}}
+	f.Records = []finding.Record{finding.TXT("_mta-sts."+s.String()+".", s.suggestSTS())}
 	return one(f)
 }}
 
 // suggestSTS is a record with the time as its id, as most people do it.
 func (s *Subject) suggestSTS() string {
-	return fmt.Sprintf(`"v=STSv1; id=%s"`, s.World.Now().UTC().Format("20060102T150405"))
+	return "v=STSv1; id=" + s.World.Now().UTC().Format("20060102T150405")
 }
 
 func recordEvidence(name string, texts []string) []string {

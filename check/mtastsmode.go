@@ -42,7 +42,7 @@ var stsMode = rule{About{
 	default:
 		f.Code, f.Summary = "off", "the policy is in mode none: senders act as if there were none"
 	}
-	f.Records = []finding.Record{{Name: "_mta-sts." + s.String() + ".", Type: "TXT", Value: s.suggestSTS()}}
+	f.Records = []finding.Record{finding.TXT("_mta-sts."+s.String()+".", s.suggestSTS())}
 	f.Evidence = policyLines(sts.Body)
 	return f
 })}

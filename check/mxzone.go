@@ -49,7 +49,7 @@ var mxConsistent = rule{About{
 	case len(sets) > 1:
 		f.Code, f.Summary = "differ", fmt.Sprintf("the name servers give %d different sets of MX records for %s", len(sets), s)
 	default:
-		f.Code, f.Summary, f.Evidence = "same", fmt.Sprintf("%d name server %s give the same MX records", asked, pluralAddress(asked)), nil
+		f.Code, f.Summary, f.Evidence = "same", fmt.Sprintf("%d name server %s give the same MX records", asked, plural(asked, "address")), nil
 	}
 	return one(f)
 }}
@@ -112,7 +112,7 @@ func parkedSPF(ctx context.Context, s *Subject) (string, finding.Record, error) 
 	if got.Record != nil && s.sendsNothing(ctx) {
 		return "", finding.Record{}, nil
 	}
-	return "an SPF record that allows nobody", finding.Record{Name: s.String() + ".", Type: "TXT", Value: `"v=spf1 -all"`}, got.Err
+	return "an SPF record that allows nobody", finding.TXT(s.String()+".", "v=spf1 -all"), got.Err
 }
 
 func parkedDMARC(ctx context.Context, s *Subject) (string, finding.Record, error) {
@@ -120,7 +120,7 @@ func parkedDMARC(ctx context.Context, s *Subject) (string, finding.Record, error
 	if d.Applied() == dmarc.Reject {
 		return "", finding.Record{}, nil
 	}
-	return "DMARC with p=reject", finding.Record{Name: "_dmarc." + s.String() + ".", Type: "TXT", Value: `"v=DMARC1; p=reject"`}, d.Err
+	return "DMARC with p=reject", finding.TXT("_dmarc."+s.String()+".", "v=DMARC1; p=reject"), d.Err
 }
 
 // parkedDKIM looks for the revoked key that stands in for every selector.
@@ -129,5 +129,5 @@ func parkedDKIM(ctx context.Context, s *Subject) (string, finding.Record, error)
 	if err == nil && slices.ContainsFunc(found.Keys, func(k *dkim.Key) bool { return k.Revoked }) {
 		return "", finding.Record{}, nil
 	}
-	return "a revoked DKIM key for every selector", finding.Record{Name: "*._domainkey." + s.String() + ".", Type: "TXT", Value: `"v=DKIM1; p="`}, err
+	return "a revoked DKIM key for every selector", finding.TXT("*._domainkey."+s.String()+".", "v=DKIM1; p="), err
 }

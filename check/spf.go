@@ -39,7 +39,7 @@ var spfRecord = rule{About{
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	got := s.SPFOf(ctx, s.Domain())
 	f := finding.Finding{Subject: s.String(), Code: "none", Summary: s.String() + " has no SPF record"}
-	suggest := []finding.Record{{Name: s.String() + ".", Type: "TXT", Value: `"` + s.suggestSPF(ctx) + `"`}}
+	suggest := []finding.Record{finding.TXT(s.String()+".", s.suggestSPF(ctx))}
 	switch {
 	case got.Err != nil && !isAbsence(got.Err):
 		return one(unseen(s.String(), got.Err))
@@ -165,8 +165,7 @@ var spfSyntax = rule{About{
 			f.Evidence = append(f.Evidence, p.String())
 		}
 		if hint := got.Problems[0].Hint; hint != "" {
-			f.Records = []finding.Record{{Name: s.String() + ".", Type: "TXT",
-				Value: `"` + strings.Replace(got.Records[0].Text, got.Problems[0].Term, hint, 1) + `"`}}
+			f.Records = []finding.Record{finding.TXT(s.String()+".", strings.Replace(got.Records[0].Text, got.Problems[0].Term, hint, 1))}
 		}
 	}
 	return one(f)

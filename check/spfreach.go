@@ -103,7 +103,7 @@ func (s *Subject) judgeSPFAddress(ctx context.Context, a SendingAddress) finding
 	default:
 		f.Code, f.Summary = "not-authorised", fmt.Sprintf("SPF of %s gives %s for %s", s, e.Result, a.IP)
 		f.Evidence = []string{fmt.Sprintf("result %s by %s", e.Result, e.Mechanism)}
-		f.Records = []finding.Record{{Name: s.String() + ".", Type: "TXT", Value: `"` + s.extendSPF(ctx, a.IP) + `"`}}
+		f.Records = []finding.Record{finding.TXT(s.String()+".", s.extendSPF(ctx, a.IP))}
 	}
 	return f
 }
@@ -148,7 +148,7 @@ var spfHELO = rule{About{
 			return finding.Finding{Code: "no-answer", Summary: fmt.Sprintf("SPF of %s could not be evaluated: %s", name, e.Reason)}
 		case spf.None:
 			return finding.Finding{Code: "none", Summary: name + " has no SPF record",
-				Records: []finding.Record{{Name: name + ".", Type: "TXT", Value: `"v=spf1 a -all"`}}}
+				Records: []finding.Record{finding.TXT(name+".", "v=spf1 a -all")}}
 		}
 		return finding.Finding{Code: "fail", Summary: fmt.Sprintf("SPF of %s gives %s for %s", name, e.Result, v.IP)}
 	})

@@ -50,8 +50,7 @@ var tlsrptRecord = rule{About{
 		f.Code, f.Summary, f.Evidence = "valid", fmt.Sprintf("reports about TLS go to %d %s", n, plural(n, "place")), nil
 		return one(f)
 	}
-	f.Records = []finding.Record{{Name: "_smtp._tls." + s.String() + ".", Type: "TXT",
-		Value: fmt.Sprintf(`"v=TLSRPTv1; rua=mailto:%s"`, s.reportMailbox(t))}}
+	f.Records = []finding.Record{finding.TXT("_smtp._tls."+s.String()+".", fmt.Sprintf("v=TLSRPTv1; rua=mailto:%s", s.reportMailbox(t)))}
 	return one(f)
 }}
 

@@ -11,13 +11,6 @@ const (
 	OtherSide  Who = "other-side"  // a list, a receiver, somebody else
 )
 
-// Record is a DNS record to paste, in presentation format.
-type Record struct {
-	Name  string `json:"name"` // fully qualified, with its dot
-	Type  string `json:"type"`
-	Value string `json:"value"`
-}
-
 // Finding is one answer to one check about one subject.
 type Finding struct {
 	Check    string   `json:"check"`   // stable id, "group.name"

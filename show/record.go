@@ -2,7 +2,7 @@ package show
 
 import (
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/allgreen-mail/allgreen/finding"
@@ -13,68 +13,110 @@ import (
 const maxString = 255
 
 // zoneLines is a record as it stands in a zone file (RFC 1035 section 5.1): on
-// one line where it fits the width, in parentheses where it does not. Text of
-// TXT records is quoted here unless it already is.
+// one line where it fits the width, in parentheses where it does not. It trusts
+// nothing: every field is quoted or escaped here again, so that no value, whoever
+// published it, ends its field, its record or its line. A record too long to page
+// through is a remark of the zone file instead: part of a record is a wrong one.
 func zoneLines(r finding.Record, limit int) []string {
-	head := fmt.Sprintf("%s IN %s", washName(r.Name), wash(strings.ToUpper(r.Type)))
-	value := wash(r.Value)
-	if !isText(r) || strings.HasPrefix(value, `"`) {
-		return foldFields(head, splitQuoted(value), limit)
+	head := fmt.Sprintf("%s IN %s", bareWord(r.Name), bareWord(strings.ToUpper(r.Type)))
+	if len(r.Value) > maxText {
+		return []string{fmt.Sprintf("; %s: %d octets, too long to be shown; --json has it", head, len(r.Value))}
 	}
-	room := maxString
-	if len(value) > maxString || columns(head+" "+quote(value)) > limit {
-		room = min(max(limit-8, 20), maxString)
+	if isText(r) {
+		return foldFields(head, textFields(head, r, limit), limit)
 	}
-	parts := []string{quote(value[:min(len(value), room)])}
-	for i := room; i < len(value); i += room {
-		parts = append(parts, quote(value[i:min(len(value), i+room)]))
-	}
-	return foldFields(head, parts, limit)
+	return foldFields(head, safeFields(r.Value), limit)
 }
 
 func isText(r finding.Record) bool {
 	return strings.EqualFold(r.Type, "TXT") || strings.EqualFold(r.Type, "SPF")
 }
 
-// washName keeps a name one word.
-func washName(s string) string { return strings.ReplaceAll(wash(s), " ", `\032`) }
+// textFields are the character-strings of a text, short enough for the width. A
+// value that is no sequence of quoted strings is the text itself.
+func textFields(head string, r finding.Record, limit int) []string {
+	text, err := r.Text()
+	if err != nil {
+		text = r.Value
+	}
+	room := maxString
+	if len(text) > maxString || columns(head+" "+finding.CharacterString(text)) > limit {
+		room = min(max(limit-8, 20), maxString)
+	}
+	fields := []string{finding.CharacterString(text[:min(len(text), room)])}
+	for i := room; i < len(text); i += room {
+		fields = append(fields, finding.CharacterString(text[i:min(len(text), i+room)]))
+	}
+	return fields
+}
 
-// quote writes one character-string; what is not ASCII goes as \DDD.
-func quote(s string) string {
+// safeFields takes a value apart at its spaces, but not inside quotes.
+func safeFields(value string) []string {
+	var fields []string
+	for rest := strings.TrimLeft(value, " "); rest != ""; rest = strings.TrimLeft(rest, " ") {
+		end := endOfField(rest)
+		fields = append(fields, safeField(rest[:end]))
+		rest = rest[end:]
+	}
+	return fields
+}
+
+// endOfField is where the field ends that s begins with.
+func endOfField(s string) int {
+	quoted := s[0] == '"'
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\':
+			i++
+		case quoted && i > 0 && s[i] == '"':
+			return i + 1
+		case !quoted && s[i] == ' ':
+			return i
+		}
+	}
+	return len(s)
+}
+
+// safeField keeps a quoted string quoted and makes everything else one bare word.
+func safeField(field string) string {
+	if octets, err := (finding.Record{Value: field}).Text(); err == nil {
+		return finding.CharacterString(octets)
+	}
+	return bareWord(field)
+}
+
+// bareWord escapes what means something in a zone file outside quotes. Escapes
+// that are there already stay.
+func bareWord(s string) string {
 	var b strings.Builder
-	b.WriteByte('"')
-	for i := range len(s) {
+	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
-		case c == '"' || c == '\\':
+		case isEscape(s[i:]):
+			i++
+			b.WriteByte(c)
+			b.WriteByte(s[i])
+		case strings.IndexByte(`\"();@$`, c) >= 0:
 			b.WriteByte('\\')
 			b.WriteByte(c)
-		case c < ' ' || c > '~':
+		case c <= ' ' || c > '~':
 			fmt.Fprintf(&b, `\%03d`, c)
 		default:
 			b.WriteByte(c)
 		}
 	}
-	b.WriteByte('"')
 	return b.String()
 }
 
-// splitQuoted takes a value apart at its spaces, but not inside quotes.
-func splitQuoted(s string) []string {
-	var parts []string
-	start, inside := 0, false
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '\\':
-			i++
-		case s[i] == '"':
-			inside = !inside
-		case s[i] == ' ' && !inside:
-			parts = append(parts, s[start:i])
-			start = i + 1
-		}
+// isEscape reports whether s begins with \X or \DDD.
+func isEscape(s string) bool {
+	if len(s) < 2 || s[0] != '\\' || s[1] <= ' ' || s[1] > '~' {
+		return false
 	}
-	parts = append(parts, s[start:])
-	return slices.DeleteFunc(parts, func(p string) bool { return p == "" })
+	if s[1] < '0' || s[1] > '9' {
+		return true
+	}
+	_, err := strconv.ParseUint(s[1:min(4, len(s))], 10, 8)
+	return err == nil && len(s) >= 4
 }
 
 // foldFields puts the fields of a record on one line, or in parentheses where

@@ -56,7 +56,7 @@ func sick() *finding.Report {
 		{Check: "dkim.key", Group: "dkim", Status: finding.Red, Code: "no-key", Subject: "s1._domainkey.red.example",
 			Summary: "there is no key under the selector that signs", Fix: "Publish the key.", Who: finding.DNSOwner,
 			Evidence: []string{"s1._domainkey.red.example. TXT: NXDOMAIN from 192.0.2.53"},
-			Records:  []finding.Record{{Name: "s1._domainkey.red.example.", Type: "TXT", Value: longKey}}},
+			Records:  []finding.Record{finding.TXT("s1._domainkey.red.example.", longKey)}},
 		{Check: "helo.name", Group: "helo", Status: finding.Yellow, Code: "differs", Subject: "203.0.113.7",
 			Summary:  "the greeting of 203.0.113.7 is no host name",
 			Evidence: []string{"220 \x1b[2J\x1b[1;32mgreen ok\x1b[0m everything is fine \u202eneerg\u202c \xff\x00", "EHLO: 250-日本語のサーバーへようこそ、ここは長い一行の挨拶でございますから折り返します、どうぞよろしくお願いいたします"},
