@@ -86,6 +86,9 @@ func judgeHostile(t *testing.T, r *finding.Report) {
 	if took := time.Duration(r.ElapsedMS) * time.Millisecond; took > hostilePatience+2*time.Second {
 		t.Errorf("%s took %s", r.Target, took)
 	}
+	for _, record := range recordsOf(map[string]*finding.Report{r.Target: r}) {
+		judgeRecord(t, record)
+	}
 	if n := reportSize(r); n > hostileReport {
 		t.Errorf("the report on %s has %d octets", r.Target, n)
 	}

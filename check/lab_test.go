@@ -71,6 +71,7 @@ func TestLabTable(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	reports := auditTable(t, l)
+	t.Run("records", func(t *testing.T) { judgeRecords(t, recordsOf(reports)) })
 	for _, d := range lab.Domains() {
 		t.Run(d.Name, func(t *testing.T) { compareDefects(t, d, reports[d.Name].Findings) })
 	}

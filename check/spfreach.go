@@ -147,8 +147,11 @@ var spfHELO = rule{About{
 		case spf.TempError:
 			return finding.Finding{Code: "no-answer", Summary: fmt.Sprintf("SPF of %s could not be evaluated: %s", name, e.Reason)}
 		case spf.None:
-			return finding.Finding{Code: "none", Summary: name + " has no SPF record",
-				Records: []finding.Record{finding.TXT(name+".", "v=spf1 a -all")}}
+			f := finding.Finding{Code: "none", Summary: name + " has no SPF record"}
+			if d, err := mail.ParseDomain(name); err == nil {
+				f.Records = []finding.Record{finding.TXT(d.String()+".", "v=spf1 a -all")}
+			}
+			return f
 		}
 		return finding.Finding{Code: "fail", Summary: fmt.Sprintf("SPF of %s gives %s for %s", name, e.Result, v.IP)}
 	})
