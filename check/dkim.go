@@ -34,39 +34,50 @@ var dkimKeys = rule{About{
 		{"found", finding.Green, "at least one key is published"},
 		{"missing", finding.Red, "the named selector has no record"},
 		{"none", finding.Red, "nothing stands below _domainkey: the domain has no key at all"},
-		{"all-revoked", finding.Red, "every key that was found is revoked"},
 		{"sends-nothing", finding.Skip, "the domain sends no mail, and says so"},
-		{"unguessed", finding.Unknown, "none of the usual selectors exists; the domain may use another"},
+		{"unguessed", finding.Unknown, "none of the usual selectors holds a key in force; the domain may use another"},
 	},
 }, judgeKeys}
 
 func judgeKeys(ctx context.Context, s *Subject) []finding.Finding {
 	known := s.Selectors(ctx)
-	f := finding.Finding{Subject: s.String()}
-	switch {
+	switch named := len(s.Options.Selectors) > 0; {
 	case known.Err != nil:
 		return one(unseen(s.String(), known.Err))
-	case known.InForce() == 0 && s.sendsNothing(ctx):
-		f.Code, f.Summary = "sends-nothing", s.String()+" sends no mail: so nothing needs a key"
-		return one(f)
-	case len(known.Found) > 0 && known.InForce() == 0 && !known.Found[0].Named:
-		f.Code, f.Summary = "all-revoked", fmt.Sprintf("every key found at %s is revoked", s)
-		return one(f)
-	case known.Denied != nil:
-		f.Code, f.Summary = "none", s.String()+" has no DKIM key: nothing stands below _domainkey"
-		f.Evidence = []string{evidenceOf(known.Denied)}
-		return one(f)
-	case len(known.Found) == 0:
-		f.Code = "unguessed"
-		f.Summary = fmt.Sprintf("none of %d usual selectors exists at %s; it may use another", known.Guessed, s)
-		f.Fix = "Name the selector with --selector, or check a message: allgreen check - < message.eml"
-		return one(f)
+	case known.InForce() == 0 && !named:
+		return one(s.judgeKeyless(ctx, known))
 	}
 	var found []finding.Finding
 	for _, sel := range known.Found {
 		found = append(found, judgeKey(s, sel))
 	}
 	return found
+}
+
+// judgeKeyless judges a domain of which no key in force is known. An old revoked key
+// at a usual selector says nothing about the selector in use.
+func (s *Subject) judgeKeyless(ctx context.Context, known Selectors) finding.Finding {
+	f := finding.Finding{Subject: s.String()}
+	nothing, err := s.sendsNothing(ctx)
+	switch {
+	case nothing:
+		f.Code, f.Summary = "sends-nothing", s.String()+" sends no mail: so nothing needs a key"
+	case err != nil: // a domain that sends nothing needs no key
+		return unseen(s.String(), err)
+	case known.Denied != nil:
+		f.Code, f.Summary = "none", s.String()+" has no DKIM key: nothing stands below _domainkey"
+		f.Evidence = []string{evidenceOf(known.Denied)}
+	case known.Unseen != nil:
+		return unseen(s.String(), known.Unseen)
+	default:
+		f.Code = "unguessed"
+		f.Summary = fmt.Sprintf("none of %d usual selectors holds a key at %s; it may use another", known.Guessed, s)
+		if n := len(known.Found); n > 0 {
+			f.Summary = fmt.Sprintf("the %d %s found at %s are revoked; it may use another selector", n, plural(n, "key"), s)
+		}
+		f.Fix = "Name the selector with --selector, or check a message: allgreen check - < message.eml"
+	}
+	return f
 }
 
 func judgeKey(s *Subject, sel Selector) finding.Finding {
@@ -98,12 +109,20 @@ func eachKey(revoked bool, judge func(sel Selector, k *dkim.Key, f finding.Findi
 				continue
 			}
 			if f.Evidence == nil {
-				f.Evidence = []string{fmt.Sprintf("%s TXT: %.200q", sel.Lookup.Name, k.Record)}
+				f.Evidence = keyEvidence(sel)
 			}
 			found = append(found, f)
 		}
 		return found
 	}
+}
+
+func keyEvidence(sel Selector) []string {
+	var lines []string
+	for _, t := range sel.Lookup.Texts {
+		lines = append(lines, fmt.Sprintf("%s TXT: %.200q", sel.Lookup.Name, t.Text))
+	}
+	return lines
 }
 
 var dkimRecord = rule{About{
@@ -228,8 +247,12 @@ var dkimEd25519 = rule{About{
 	},
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	types := map[string]bool{}
-	for _, sel := range s.Selectors(ctx).Found {
-		if sel.Err == nil {
+	known := s.Selectors(ctx)
+	lost := known.Unseen
+	for _, sel := range known.Found {
+		if sel.Err != nil && !isAbsence(sel.Err) {
+			lost = sel.Err
+		} else if sel.Err == nil {
 			for _, k := range sel.Lookup.Usable() {
 				types[k.Type] = types[k.Type] || !k.Revoked
 			}
@@ -241,8 +264,13 @@ var dkimEd25519 = rule{About{
 		f.Code, f.Summary = "beside-rsa", "RSA and Ed25519 keys are published"
 	case types["rsa"]:
 		f.Code, f.Summary = "rsa-only", "RSA keys are published"
+	case types["ed25519"] && lost != nil: // an RSA key may stand there
+		return one(unseen(s.String(), lost))
 	case types["ed25519"]:
 		f.Code, f.Summary = "alone", "only Ed25519 keys were found"
+		for _, sel := range known.Found {
+			f.Evidence = append(f.Evidence, keyEvidence(sel)...)
+		}
 	default:
 		return nil
 	}

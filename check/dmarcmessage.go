@@ -2,12 +2,12 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/mailauth"
 	"github.com/allgreen-mail/allgreen/mailauth/dmarc"
-	"github.com/allgreen-mail/allgreen/mailauth/spf"
 )
 
 var dmarcMessage = rule{About{
@@ -74,17 +74,18 @@ var dmarcMessage = rule{About{
 })}
 
 // openMethod is why it stays open whether SPF or DKIM speaks for the domain of
-// From: a lookup of its own or one about alignment failed. "" when it is known.
+// From: a lookup of its own or one about alignment failed. "" when it is known; an
+// identifier that could not align anyway leaves nothing open.
 func openMethod(r *mailauth.Results, method string) string {
-	if method == "spf" && r.SPF.Result == spf.TempError {
-		return r.SPF.MailFrom.Reason
-	}
-	if open := openSignature(r.DKIM); method == "dkim" && open != nil {
-		return open.Reason
-	}
 	for _, id := range r.DMARC.Identifiers {
-		if id.Method == method && id.Err != nil {
+		switch {
+		case id.Method != method || id.Err == nil:
+		case !errors.Is(id.Err, dmarc.ErrUndecided):
 			return id.Err.Error()
+		case method == "spf":
+			return r.SPF.MailFrom.Reason
+		default:
+			return openSignature(r.DKIM).Reason
 		}
 	}
 	return ""

@@ -75,10 +75,13 @@ var mxParked = rule{About{
 func judgeParked(ctx context.Context, s *Subject) []finding.Finding {
 	x := s.Exchangers(ctx)
 	f := finding.Finding{Subject: s.String()}
+	nothing, err := s.sendsNothing(ctx)
 	switch {
 	case x.Kind == route.Unknown:
 		return one(unseen(s.String(), x.Err))
-	case x.Kind != route.Null && !(x.Kind == route.Nowhere && s.sendsNothing(ctx)):
+	case x.Kind == route.Nowhere && err != nil:
+		return one(unseen(s.String(), err))
+	case x.Kind != route.Null && !(x.Kind == route.Nowhere && nothing):
 		f.Code, f.Summary = "in-use", s.String()+" is not parked"
 		return one(f)
 	}
@@ -109,7 +112,7 @@ func parkedMX(ctx context.Context, s *Subject) (string, finding.Record, error) {
 
 func parkedSPF(ctx context.Context, s *Subject) (string, finding.Record, error) {
 	got := s.SPFOf(ctx, s.Domain())
-	if got.Record != nil && s.sendsNothing(ctx) {
+	if nothing, _ := s.sendsNothing(ctx); nothing && got.Record != nil {
 		return "", finding.Record{}, nil
 	}
 	return "an SPF record that allows nobody", finding.TXT(s.String()+".", "v=spf1 -all"), got.Err

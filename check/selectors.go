@@ -39,6 +39,7 @@ type Selectors struct {
 	Denied  error      // the proof that nothing at all stands below _domainkey
 	Err     error      // why nobody knows
 	Guessed int        // how many were tried
+	Unseen  error      // why one of the guesses is not known
 }
 
 // InForce counts the keys that can verify a signature.
@@ -76,12 +77,57 @@ func (s *Subject) findSelectors(ctx context.Context) Selectors {
 	case err != nil && !isAbsence(err):
 		return Selectors{Err: err}
 	}
+	return s.guessSelectors(ctx)
+}
+
+// everySelector stands for a wildcard below _domainkey that holds a key.
+const everySelector = "*"
+
+// guessSelectors tries the usual selectors, and one that nobody uses: what answers
+// there answers everywhere (RFC 4592), and is no key that somebody has published
+// under the guessed name.
+func (s *Subject) guessSelectors(ctx context.Context) Selectors {
 	guesses := commonSelectors()
-	found := s.lookupSelectors(ctx, guesses, false)
-	return Selectors{
-		Found:   slices.DeleteFunc(found, func(sel Selector) bool { return sel.Err != nil }),
-		Guessed: len(guesses),
+	found := s.lookupSelectors(ctx, append([]string{s.randomLabel()}, guesses...), false)
+	wildcard, found := found[0], found[1:]
+	known := Selectors{Guessed: len(guesses)}
+	for _, sel := range append([]Selector{wildcard}, found...) {
+		if sel.Err != nil && !isAbsence(sel.Err) {
+			known.Unseen = sel.Err
+		}
 	}
+	shadows := wildcard.Err == nil
+	if shadows && wildcard.signs() {
+		wildcard.Name = everySelector
+		known.Found = append(known.Found, wildcard)
+	}
+	for _, sel := range found {
+		switch {
+		case sel.Err != nil, shadows && sel.sameAs(wildcard):
+		case wildcard.Err != nil && !isAbsence(wildcard.Err) && !sel.signs(): // may be a wildcard's
+		default:
+			known.Found = append(known.Found, sel)
+		}
+	}
+	return known
+}
+
+// signs reports whether a signature can be verified with what stands there.
+func (sel Selector) signs() bool {
+	return slices.ContainsFunc(sel.Lookup.Usable(), func(k *dkim.Key) bool { return !k.Revoked })
+}
+
+func (sel Selector) sameAs(other Selector) bool {
+	return slices.Equal(sel.texts(), other.texts())
+}
+
+func (sel Selector) texts() []string {
+	var texts []string
+	for _, t := range sel.Lookup.Texts {
+		texts = append(texts, t.Text)
+	}
+	slices.Sort(texts)
+	return texts
 }
 
 // atOnce bounds the lookups of one subject's guesses.

@@ -100,16 +100,6 @@ func ofRecord(judge func(s *Subject, r *spf.Record, f finding.Finding) finding.F
 	}
 }
 
-// ofTree judges the record with everything it includes.
-func ofTree(judge func(s *Subject, t *spf.Tree, f finding.Finding) finding.Finding) func(context.Context, *Subject) []finding.Finding {
-	return func(ctx context.Context, s *Subject) []finding.Finding {
-		if s.SPFOf(ctx, s.Domain()).Record == nil {
-			return nil
-		}
-		return one(judge(s, s.SPFTree(ctx, s.Domain()), finding.Finding{Subject: s.String()}))
-	}
-}
-
 var spfLeftovers = rule{About{
 	ID:        "spf.leftovers",
 	Question:  "Are there no leftovers of Sender ID?",
@@ -199,25 +189,17 @@ var spfLookups = rule{About{
 	},
 }, ofTree(func(s *Subject, t *spf.Tree, f finding.Finding) finding.Finding {
 	f.Code, f.Summary = "within", fmt.Sprintf("SPF of %s needs %d of %d lookups", s, t.Lookups, maxLookups)
-	if t.Lookups > roomyLookups {
-		f.Code, f.Evidence = "close", treeEvidence(t)
-	}
-	if t.Lookups > maxLookups {
+	switch unread := t.Unread(); {
+	case t.Lookups > maxLookups:
 		f.Code, f.Summary = "over", fmt.Sprintf("SPF of %s needs %d lookups; receivers stop at %d", s, t.Lookups, maxLookups)
+		f.Evidence = treeEvidence(t)
+	case unread != nil: // what was not read may cost more
+		return unseen(s.String(), unread)
+	case t.Lookups > roomyLookups:
+		f.Code, f.Evidence = "close", treeEvidence(t)
 	}
 	return f
 })}
-
-// treeEvidence is the records of a tree, the costliest reading for people.
-func treeEvidence(t *spf.Tree) []string {
-	var lines []string
-	for _, n := range t.Nodes {
-		if n.Record != nil {
-			lines = append(lines, fmt.Sprintf("%s. TXT: %q", n.Domain, n.Record.Text))
-		}
-	}
-	return lines
-}
 
 var spfVoids = rule{About{
 	ID:        "spf.voids",
@@ -240,21 +222,11 @@ var spfVoids = rule{About{
 	f.Code, f.Summary = "within", fmt.Sprintf("%d of SPF's lookups come back empty", voids)
 	if voids > maxVoids {
 		f.Code, f.Evidence = "over", emptyTerms(t)
+	} else if err := t.Unseen(); err != nil {
+		return unseen(s.String(), err)
 	}
 	return f
 })}
-
-func emptyTerms(t *spf.Tree) []string {
-	var lines []string
-	for _, n := range t.Nodes {
-		for _, r := range n.Terms {
-			if r.VoidIPv4 || r.VoidIPv6 {
-				lines = append(lines, fmt.Sprintf("%s of %s finds nothing", r.Term.Text, n.Domain))
-			}
-		}
-	}
-	return lines
-}
 
 var spfIncludes = rule{About{
 	ID:       "spf.includes",
@@ -276,32 +248,7 @@ var spfIncludes = rule{About{
 		{"broken", finding.Red, "an included record is written wrong"},
 		{"duplicate", finding.Yellow, "a domain is included more than once"},
 	},
-}, ofTree(func(s *Subject, t *spf.Tree, f finding.Finding) finding.Finding {
-	f.Code, f.Summary = "right", fmt.Sprintf("SPF of %s consists of %d %s, all in order", s, len(t.Nodes), plural(len(t.Nodes), "record"))
-	describe := func(code, text string, l spf.Link) {
-		f.Code, f.Summary = code, fmt.Sprintf(text, l.Term, l.From)
-		f.Evidence = []string{fmt.Sprintf("%s: %s -> %s", l.From, l.Term, l.To)}
-	}
-	for _, l := range t.Duplicates {
-		describe("duplicate", "%s of %s includes what was included before", l)
-	}
-	for _, n := range t.Nodes[1:] {
-		if len(n.Problems) > 0 {
-			f.Code, f.Summary = "broken", fmt.Sprintf("the included record of %s is wrong: %s", n.Domain, n.Problems[0])
-			f.Who = finding.OtherSide
-		}
-		if n.Err != nil && !isAbsence(n.Err) {
-			f = unseen(n.Domain, n.Err)
-		}
-	}
-	for _, l := range t.Loops {
-		describe("loop", "%s of %s leads in a circle", l)
-	}
-	for _, l := range t.Missing {
-		describe("missing", "%s of %s leads to a domain without an SPF record", l)
-	}
-	return f
-})}
+}, ofTree(judgeIncludes)}
 
 var spfAll = rule{About{
 	ID:       "spf.all",
@@ -324,43 +271,7 @@ var spfAll = rule{About{
 		{"pass", finding.Red, "+all lets everybody send"},
 		{"open", finding.Yellow, "the record has no end: others are neutral"},
 	},
-}, func(ctx context.Context, s *Subject) []finding.Finding {
-	tree := s.SPFTree(ctx, s.Domain())
-	all, where := lastWord(tree.Root, nil)
-	f := finding.Finding{Subject: s.String()}
-	f.Code, f.Summary = "open", "the SPF record of "+s.String()+" does not say what others may do"
-	if all != nil {
-		f.Evidence = []string{fmt.Sprintf("%s. TXT: %q", where.Domain, where.Record.Text)}
-		f.Code = string(all.Qualifier.Result())
-		f.Summary = fmt.Sprintf("SPF of %s ends in %s", s, all.Text)
-	}
-	if f.Code == "softfail" && !s.isEnforced(ctx) {
-		f.Code = "softfail-alone"
-	}
-	return one(f)
-}}
-
-// isEnforced reports whether DMARC asks for quarantine or reject.
-func (s *Subject) isEnforced(ctx context.Context) bool {
-	d := s.DMARCOf(ctx, s.Domain())
-	return d.Policy.Strength() > 0 && !d.Record.Testing
-}
-
-// lastWord finds the all that decides about everybody else, through redirects.
-func lastWord(n *spf.Node, seen []*spf.Node) (*spf.Term, *spf.Node) {
-	if n == nil || n.Record == nil || len(seen) > maxLookups {
-		return nil, nil
-	}
-	if all := n.Record.First(spf.All); all != nil {
-		return all, n
-	}
-	for _, r := range n.Terms {
-		if r.Term.Kind == spf.Redirect {
-			return lastWord(r.Child, append(seen, n))
-		}
-	}
-	return nil, nil
-}
+}, judgeLastWord}
 
 var spfDead = rule{About{
 	ID:        "spf.order",
@@ -424,23 +335,7 @@ var spfHosts = rule{About{
 		{"empty", finding.Yellow, "a term has no address"},
 		{"too-many", finding.Red, "an mx term has more than ten names"},
 	},
-}, ofTree(func(s *Subject, t *spf.Tree, f finding.Finding) finding.Finding {
-	f.Code, f.Summary = "resolve", "the a and mx terms lead to addresses"
-	for _, r := range t.Root.Terms {
-		if r.Term.Kind != spf.A && r.Term.Kind != spf.MX {
-			continue
-		}
-		switch {
-		case len(r.Exchangers) > maxLookups:
-			f.Code, f.Summary = "too-many", fmt.Sprintf("%s has %d names; receivers stop at %d", r.Term.Text, len(r.Exchangers), maxLookups)
-		case r.Err != nil && !isAbsence(r.Err):
-			return unseen(s.String(), r.Err)
-		case len(r.Addresses) == 0 && f.Code == "resolve" && r.Open == "":
-			f.Code, f.Summary = "empty", r.Term.Text+" leads to no address"
-		}
-	}
-	return f
-})}
+}, ofTree(judgeSPFHosts)}
 
 // Sizes of RFC 7208 section 3.4: what fits one UDP answer of old resolvers.
 const (

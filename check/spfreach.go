@@ -49,6 +49,7 @@ var spfExplanation = rule{About{
 		return one(unseen(s.String(), err))
 	case len(texts) != 1:
 		f.Code, f.Summary = "missing", fmt.Sprintf("%s leads to %d texts, not one", term.Text, len(texts))
+		f.Evidence = []string{fmt.Sprintf("%s. TXT: %q", s, got.Record.Text)}
 	default:
 		f.Code, f.Summary = "text", term.Text+" leads to one text"
 	}
@@ -182,7 +183,11 @@ var spfBreadth = rule{About{
 		{"wide", finding.Yellow, "the domain's own terms authorise more than 65,536 IPv4 addresses"},
 		{"huge", finding.Red, "a /8 or more is authorised"},
 	},
-}, ofTree(func(s *Subject, t *spf.Tree, f finding.Finding) finding.Finding {
+}, ofTree(judgeBreadth)}
+
+// judgeBreadth counts what the domain's own terms authorise. What its includes
+// answer does not matter to that; what its own a and mx terms answer does.
+func judgeBreadth(s *Subject, t *spf.Tree, f finding.Finding) finding.Finding {
 	own, widest := countOwn(t)
 	f.Code, f.Summary = "narrow", fmt.Sprintf("IPv4 addresses that SPF's own terms authorise: %d", own)
 	if own > wideSPF {
@@ -190,9 +195,15 @@ var spfBreadth = rule{About{
 	}
 	if own > 0 && bits.Len64(own) > 32-hugeBits {
 		f.Code = "huge"
+		return f
+	}
+	for _, r := range t.Root.Terms {
+		if r.Err != nil && !isAbsence(r.Err) && (r.Term.Kind == spf.A || r.Term.Kind == spf.MX) {
+			return unseen(s.String(), r.Err)
+		}
 	}
 	return f
-})}
+}
 
 // countOwn counts the IPv4 addresses that the domain's own terms authorise, and
 // finds the widest of the terms.

@@ -272,13 +272,21 @@ func (s *Subject) addFromSPF(ctx context.Context, add func(netip.Addr, string, s
 }
 
 // sendsNothing reports whether the domain says that it has nothing to do with mail:
-// by an SPF record that authorises nobody, or, without one, by a null MX.
-func (s *Subject) sendsNothing(ctx context.Context) bool {
-	r := s.SPFOf(ctx, s.Target.Domain).Record
-	if r == nil {
-		return s.Exchangers(ctx).Kind == route.Null
+// by an SPF record that authorises nobody, or, without one, by a null MX. The error
+// is why nobody knows.
+func (s *Subject) sendsNothing(ctx context.Context) (bool, error) {
+	got := s.SPFOf(ctx, s.Target.Domain)
+	switch r := got.Record; {
+	case r != nil:
+		return len(r.Terms) == 1 && r.Terms[0].Kind == spf.All && r.Terms[0].Qualifier.Result() == spf.Fail, nil
+	case got.Err != nil && !isAbsence(got.Err):
+		return false, got.Err
 	}
-	return len(r.Terms) == 1 && r.Terms[0].Kind == spf.All && r.Terms[0].Qualifier.Result() == spf.Fail
+	x := s.Exchangers(ctx)
+	if x.Kind == route.Unknown {
+		return false, x.Err
+	}
+	return x.Kind == route.Null, nil
 }
 
 // takesMail tells whether mail can go to a domain: nil, an absence, or why nobody

@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -145,15 +144,15 @@ var accessNames = rule{About{
 			}
 		}
 	}
+	if known.Err != nil && f.Code == "apart" {
+		return one(unseen(s.String(), known.Err))
+	}
 	return one(f)
 }}
 
 func (s *Subject) judgeOffered(ctx context.Context, kinds []string) []finding.Finding {
 	known := s.Services(ctx, kinds...)
-	if len(known.Found) == 0 && known.Err != nil {
-		return one(unseen(s.String(), known.Err))
-	}
-	if len(known.Found) == 0 {
+	if len(known.Found) == 0 && known.Err == nil {
 		return one(finding.Finding{Code: "not-announced", Subject: s.String(),
 			Summary: fmt.Sprintf("%s announces no %s by SRV records", s, strings.Join(kinds, ", "))})
 	}
@@ -161,12 +160,17 @@ func (s *Subject) judgeOffered(ctx context.Context, kinds []string) []finding.Fi
 	for _, v := range s.VisitServices(ctx, known.Found) {
 		f := finding.Finding{Subject: v.String(), Code: "answers", Summary: v.String() + " answers"}
 		switch {
-		case errors.Is(v.Unreached, context.DeadlineExceeded):
-			f = unseen(v.String(), v.Unreached)
-		case v.Unreached != nil:
+		case v.Unreached == nil:
+		case isAbsence(v.Unreached), isRefused(v.Unreached):
 			f.Code, f.Summary = "dead", fmt.Sprintf("%s does not answer (%s)", v, v.Unreached)
+			f.Evidence = []string{evidenceOf(v.Unreached)}
+		default:
+			f = unseen(v.String(), v.Unreached)
 		}
 		found = append(found, f)
+	}
+	if known.Err != nil {
+		found = append(found, unseen(s.String(), known.Err))
 	}
 	return found
 }

@@ -125,7 +125,7 @@ func TestVerify(t *testing.T) {
 		{"null reverse-path of the same organization", sender(t), unsigned, with(func(e *mailauth.Envelope) { e.ReversePath = mail.Address{} }), "pass pass pass pass none true false"},
 		{"reverse-path of another", sender(t) + "example.org TXT v=spf1 ip4:192.0.2.1 -all\n", unsigned, with(func(e *mailauth.Envelope) { e.ReversePath = mail.MustParseAddress("b@example.org") }), "pass pass pass fail reject false false"},
 		{"no client known", sender(t), signed, mailauth.Envelope{Receiver: "mx.example.com"}, " none none pass pass none false true"},
-		{"key not answered", strings.ReplaceAll(sender(t), "s1._domainkey.example.net TXT", "s1._domainkey.example.net SERVFAIL\nx TXT"), signed, elsewhere, "permerror fail fail temperror fail reject false false"},
+		{"key not answered", strings.ReplaceAll(sender(t), "s1._domainkey.example.net TXT", "s1._domainkey.example.net SERVFAIL\nx TXT"), signed, elsewhere, "permerror fail fail temperror temperror none false false"},
 		{"policy not answered", strings.ReplaceAll(sender(t), "_dmarc.example.net TXT", "_dmarc.example.net SERVFAIL\nx TXT"), signed, envelope(), "pass pass pass pass temperror none false false"},
 		{"no policy", strings.ReplaceAll(sender(t), "_dmarc.example.net", "x"), signed, envelope(), "pass pass pass pass none none false false"},
 		{"two From fields", sender(t), "From: b@example.org\r\n" + signed, envelope(), "pass pass pass fail permerror none false false"},

@@ -19,14 +19,14 @@ const (
 	ResultPass      Result = "pass"      // an authenticated identifier aligns with the author's domain
 	ResultFail      Result = "fail"      // there is a policy, and none does
 	ResultNone      Result = "none"      // there is no policy record
-	ResultTempError Result = "temperror" // a lookup failed that the answer depends on
+	ResultTempError Result = "temperror" // a lookup failed that the answer depends on: DMARC's own, SPF's or DKIM's
 	ResultPermError Result = "permerror" // no single author domain, or a record that cannot be applied
 )
 
 // Identifier is one identity that another mechanism judged, as plain words.
 type Identifier struct {
 	Domain mail.Domain // SPF: that of MAIL FROM, or of HELO for the null reverse-path; DKIM: d=
-	Result string      // that mechanism's own word; only "pass" counts
+	Result string      // that mechanism's own word; only "pass" counts, and "temperror" leaves it open
 }
 
 // Evidence is what SPF and DKIM found out about one message.
@@ -41,7 +41,7 @@ type Aligned struct {
 	Identifier Identifier
 	Mode       Alignment
 	Holds      bool  // it passed, and it aligns
-	Err        error // not known: the walk from its domain failed
+	Err        error // not known: the walk from its domain failed, or its own lookup and it would align
 }
 
 // Evaluation is DMARC's judgement of one message. Result, policy, policy domain
@@ -63,6 +63,10 @@ type Evaluation struct {
 // maxWalks bounds the tree walks that the signatures of one message can cause;
 // what lies behind them does not align.
 const maxWalks = 10
+
+// ErrUndecided is the error of an identifier that would align, and of which SPF or
+// DKIM itself does not know for now whether it passes.
+var ErrUndecided = errors.New("a temporary error kept it from being verified")
 
 // What stands in the way of a single author domain (RFC 9989 section 5.3.1).
 var (
@@ -141,10 +145,12 @@ func (e *Evaluation) add(a Aligned) {
 	e.DKIMAligned = e.DKIMAligned || a.Holds && a.Method == "dkim"
 	id := a.Identifier
 	switch {
-	case id.Result != "pass":
+	case errors.Is(a.Err, ErrUndecided):
+		e.because("%s for %s, which aligns (%s): %s", a.Method, id.Domain, a.Mode, id.Result)
+	case id.Result != "pass" && a.Err == nil:
 		e.because("%s for %s: %s", a.Method, orNowhere(id.Domain), id.Result)
 	case a.Err != nil:
-		e.because("%s passed for %s, whose alignment is not known: %s", a.Method, id.Domain, a.Err)
+		e.because("%s for %s: %s, and its alignment is not known: %s", a.Method, id.Domain, id.Result, a.Err)
 	case a.Holds:
 		e.because("%s passed for %s, which aligns (%s)", a.Method, id.Domain, a.Mode)
 	default:
@@ -153,7 +159,8 @@ func (e *Evaluation) add(a Aligned) {
 }
 
 // conclude draws the result. A lookup that failed leaves it open unless another
-// identifier aligns anyway (RFC 9989 section 5.3.6).
+// identifier aligns anyway: a message of which SPF or DKIM could not decide has not
+// failed, so the policy is not applied to it (RFC 9989 section 5.3.6).
 func (e *Evaluation) conclude() {
 	if e.SPFAligned || e.DKIMAligned {
 		e.Result = ResultPass
@@ -204,17 +211,25 @@ type aligner struct {
 	known     map[mail.Domain]alignment
 }
 
+// judge tells whether an identifier speaks for the author. One that ended in a
+// temporary error might have passed: where it would align, nobody knows.
 func (a *aligner) judge(ctx context.Context, method string, id Identifier, mode Alignment) Aligned {
 	j := Aligned{Method: method, Identifier: id, Mode: mode}
-	if id.Result != "pass" || id.Domain.IsZero() {
+	if id.Domain.IsZero() || id.Result != "pass" && id.Result != "temperror" {
 		return j
 	}
-	if mode == Strict || id.Domain == a.discovery.Author {
-		j.Holds = id.Domain == a.discovery.Author
-		return j
+	would := alignment{holds: id.Domain == a.discovery.Author}
+	if !would.holds && mode != Strict {
+		would = a.relaxed(ctx, id.Domain)
 	}
-	relaxed := a.relaxed(ctx, id.Domain)
-	j.Holds, j.Err = relaxed.holds, relaxed.err
+	switch {
+	case would.err != nil:
+		j.Err = would.err
+	case would.holds && id.Result == "temperror":
+		j.Err = fmt.Errorf("%s of %s: %w", method, id.Domain, ErrUndecided)
+	default:
+		j.Holds = would.holds
+	}
 	return j
 }
 

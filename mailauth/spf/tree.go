@@ -37,6 +37,34 @@ type Tree struct {
 	Cut        bool   // the bounds ended it: everything above is a part of the truth
 }
 
+// Unread is why records of the tree were not read: a temporary or bogus answer, or
+// the bounds; nil when all were. Lookups and the shape of the tree are then the
+// least that can be. What does not exist was read.
+func (t *Tree) Unread() error {
+	for _, n := range t.Nodes {
+		if n.Err != nil && !isAbsence(n.Err) {
+			return n.Err
+		}
+	}
+	if t.Cut {
+		return errCut
+	}
+	return nil
+}
+
+// Unseen is Unread, or why the hosts of a term were not found out: then voids and
+// networks too are the least that can be.
+func (t *Tree) Unseen() error {
+	for _, n := range t.Nodes {
+		for _, r := range n.Terms {
+			if r.Err != nil && !isAbsence(r.Err) {
+				return r.Err
+			}
+		}
+	}
+	return t.Unread()
+}
+
 // Node is one domain of a tree and its record.
 type Node struct {
 	Domain string // no final dot
