@@ -39,8 +39,8 @@ func (a *Audit) Run(ctx context.Context, t Target, progress Progress) *finding.R
 	began := time.Now() // elapsed
 	ctx, cancel := context.WithTimeout(ctx, a.Options.timeout())
 	defer cancel()
-	a.arrivals.enter()
-	defer a.arrivals.leave()
+	ctx, leave := a.enter(ctx)
+	defer leave()
 	s := newSubject(ctx, a, t)
 	findings := a.judge(ctx, s, progress)
 	r := finding.NewReport(t.Text, findings)
@@ -54,34 +54,70 @@ func (a *Audit) Run(ctx context.Context, t Target, progress Progress) *finding.R
 	return r
 }
 
-// RunAll audits many targets side by side and hands each report over as soon as
-// it is there, in the order of the targets.
-func (a *Audit) RunAll(ctx context.Context, targets []Target, each func(*finding.Report)) {
+// enter keeps what serves the whole run until the way out is taken: first the looks
+// that are under way end, then the listener that they may need.
+func (a *Audit) enter(ctx context.Context) (inside context.Context, leave func()) {
 	a.arrivals.enter()
-	defer a.arrivals.leave()
+	return a.hosts.looks.enter(ctx), func() {
+		a.hosts.looks.leave()
+		a.arrivals.leave()
+	}
+}
+
+// ahead is how many targets may be begun before the report of the first of them is
+// handed over, as a multiple of those that run at once. A slow target holds up the
+// others behind it, rather than have their reports pile up.
+const ahead = 4
+
+// RunAll audits many targets side by side and hands each report over as soon as
+// it is there, in the order of the targets. When the context ends, no further
+// target is begun: those under way are reported, and the error is the context's.
+func (a *Audit) RunAll(ctx context.Context, targets []Target, each func(*finding.Report)) error {
+	ctx, leave := a.enter(ctx)
+	defer leave()
 	width := a.Options.Parallel
 	if width <= 0 {
 		width = defaultParallel
 	}
-	reports := make([]chan *finding.Report, len(targets))
-	for i := range reports {
-		reports[i] = make(chan *finding.Report, 1)
-	}
-	slots := make(chan struct{}, width)
+	begun := make(chan chan *finding.Report, ahead*width-1) // one more is waited for
 	var running sync.WaitGroup
 	running.Go(func() {
-		for i, t := range targets {
-			slots <- struct{}{}
-			running.Go(func() {
-				reports[i] <- a.Run(ctx, t, nil)
-				<-slots
-			})
-		}
+		defer close(begun)
+		a.begin(ctx, targets, width, begun)
 	})
-	for _, report := range reports {
+	reported := 0
+	for report := range begun {
 		each(<-report)
+		reported++
 	}
 	running.Wait()
+	if reported < len(targets) {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// begin runs the targets, so many at once, and waits for them. Each target puts the
+// place of its report into the queue, which is the order.
+func (a *Audit) begin(ctx context.Context, targets []Target, width int, queue chan<- chan *finding.Report) {
+	slots := make(chan struct{}, width)
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, t := range targets {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		report := make(chan *finding.Report, 1)
+		queue <- report
+		running.Go(func() {
+			report <- a.Run(ctx, t, nil)
+			<-slots
+		})
+	}
 }
 
 // verdicts are the findings of the checks of one subject as they come in.
@@ -158,6 +194,9 @@ func (v *verdicts) run(ctx context.Context, c Check, s *Subject) []finding.Findi
 			Subject: s.String(),
 			Summary: "not judged: " + missing + " must hold first",
 		})}
+	}
+	if err := ctx.Err(); err != nil {
+		return one(about.complete(unseen(s.String(), err)))
 	}
 	found := c.Run(ctx, s)
 	for i := range found {

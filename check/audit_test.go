@@ -1,9 +1,17 @@
 package check
 
 import (
+	"bufio"
 	"context"
+	"errors"
+	"fmt"
+	"net"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/mail"
@@ -100,4 +108,162 @@ func TestNothingSeenIsNeitherGreenNorRed(t *testing.T) {
 			}
 		}
 	}
+}
+
+// numbered are targets d0.example, d1.example and so on.
+func numbered(n int) []Target {
+	var targets []Target
+	for i := range n {
+		d := mail.MustParseDomain(fmt.Sprintf("d%d.example", i))
+		targets = append(targets, Target{Text: d.String(), Kind: Domain, Domain: d})
+	}
+	return targets
+}
+
+// runs is a check that does something for each target.
+func runs(do func(ctx context.Context, s *Subject)) Check {
+	return rule{About{ID: "a.x", Scope: Domain, Codes: []Code{{"good", finding.Green, "good"}}},
+		func(ctx context.Context, s *Subject) []finding.Finding {
+			do(ctx, s)
+			return one(finding.Finding{Code: "good", Subject: s.String()})
+		}}
+}
+
+func TestRunAllHoldsBackBehindASlowTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release, begun := make(chan struct{}), 0
+		var mu sync.Mutex
+		a := &Audit{World: world.None(), Options: Options{Parallel: 2}, Checks: []Check{runs(func(_ context.Context, s *Subject) {
+			mu.Lock()
+			begun++
+			mu.Unlock()
+			if s.String() == "d0.example" {
+				<-release
+			}
+		})}}
+		targets, next := numbered(100), 0
+		done := make(chan error)
+		go func() {
+			done <- a.RunAll(t.Context(), targets, func(r *finding.Report) {
+				if r.Target != targets[next].Text {
+					t.Errorf("report %d is of %s", next, r.Target)
+				}
+				next++
+			})
+		}()
+		synctest.Wait()
+		if mu.Lock(); begun > 2*ahead+1 || begun < 2 || next != 0 {
+			t.Errorf("%d targets were begun and %d reported behind a slow one", begun, next)
+		}
+		mu.Unlock()
+		close(release)
+		if err := <-done; err != nil || next != len(targets) {
+			t.Errorf("%d reports, %v", next, err)
+		}
+	})
+}
+
+func TestRunAllEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		a := &Audit{World: world.None(), Options: Options{Parallel: 2}, Checks: []Check{runs(func(ctx context.Context, _ *Subject) {
+			select {
+			case <-time.After(time.Minute):
+			case <-ctx.Done():
+			}
+		})}}
+		reports, began := 0, time.Now()
+		err := a.RunAll(ctx, numbered(1000), func(*finding.Report) { reports++ })
+		if took := time.Since(began); took != time.Second || reports != 2 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%d reports in %v, then %v", reports, took, err)
+		}
+	})
+}
+
+func TestNoCheckBeginsAfterTheEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	a := &Audit{World: world.None(), Checks: []Check{runs(func(context.Context, *Subject) { t.Error("a check was run") })}}
+	r := a.Run(ctx, numbered(1)[0], nil)
+	if got := codes(r); !slices.Equal(got, []string{"a.x=out-of-time"}) {
+		t.Errorf("found %v", got)
+	}
+}
+
+// slowMX answers each command after some time.
+func slowMX(pause time.Duration) func(net.Conn) {
+	return func(c net.Conn) {
+		defer c.Close()
+		fmt.Fprint(c, "220 mx.example.com\r\n")
+		for lines := bufio.NewScanner(c); lines.Scan(); {
+			time.Sleep(pause)
+			answer := "250 mx.example.com\r\n"
+			if lines.Text() == "QUIT" {
+				answer = "221 bye\r\n"
+			}
+			if _, err := fmt.Fprint(c, answer); err != nil || lines.Text() == "QUIT" {
+				return
+			}
+		}
+	}
+}
+
+const sharedMX = `
+example.com. 300 IN MX 10 mx.example.com.
+example.net. 300 IN MX 10 mx.example.com.
+mx.example.com. 300 IN A 8.8.1.1
+`
+
+// A host that the first target had no time for is not red for the second.
+func TestOneTargetsHasteIsNoOthersFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := &pipes{serve: slowMX(10 * time.Second)}
+		w := world.None()
+		w.Resolver, w.Network = newNames(t, sharedMX, nil), network
+		a := NewAudit(w, Options{Timeout: 4 * time.Minute, Only: []string{"smtp.basics"}})
+		run := func(name string, limit time.Duration) string {
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			began := time.Now()
+			r := a.Run(ctx, Target{Text: name, Kind: Domain, Domain: mail.MustParseDomain(name)}, nil)
+			if took := time.Since(began); took > limit {
+				t.Errorf("%s took %v, the limit is %v", name, took, limit)
+			}
+			return strings.Join(codes(r), " ")
+		}
+		hasty, patient := make(chan string, 1), make(chan string, 1)
+		go func() { hasty <- run("example.com", 15*time.Second) }()
+		synctest.Wait()
+		go func() { patient <- run("example.net", 4*time.Minute) }()
+		if got := <-hasty; got != "smtp.basics=out-of-time" && got != "smtp.basics=needs" {
+			t.Errorf("the hasty one found %s", got)
+		}
+		if got := <-patient; got != "smtp.basics=right" {
+			t.Errorf("the patient one found %s", got)
+		}
+		if network.dials["8.8.1.1:25"] != 1 {
+			t.Errorf("the host was visited %d times", network.dials["8.8.1.1:25"])
+		}
+		_ = run("example.com", time.Minute) // what was seen is still known
+		if network.dials["8.8.1.1:25"] != 1 {
+			t.Errorf("the host was visited %d times", network.dials["8.8.1.1:25"])
+		}
+	})
+}
+
+// When the hasty one was alone, the next looks anew.
+func TestAnEndedRunLeavesNothingWrongBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := world.None()
+		w.Resolver, w.Network = newNames(t, sharedMX, nil), &pipes{serve: slowMX(3 * time.Second)}
+		a := NewAudit(w, Options{Timeout: 4 * time.Minute, Only: []string{"smtp.basics", "backscatter.unknown-user"}})
+		hasty, cancel := context.WithTimeout(t.Context(), 10*time.Second) // within RCPT
+		defer cancel()
+		_ = a.Run(hasty, Target{Text: "example.com", Kind: Domain, Domain: mail.MustParseDomain("example.com")}, nil)
+		got := codes(a.Run(t.Context(), Target{Text: "example.net", Kind: Domain, Domain: mail.MustParseDomain("example.net")}, nil))
+		if want := []string{"smtp.basics=right", "backscatter.unknown-user=accepts-all"}; !slices.Equal(got, want) {
+			t.Errorf("found %v, want %v", got, want)
+		}
+	})
 }

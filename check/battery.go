@@ -87,7 +87,7 @@ func (s *Subject) mayProbe(ctx context.Context, host netip.Addr) error {
 // Battery plays all relay tricks on port 25 of a host, once per run and domain.
 func (s *Subject) Battery(ctx context.Context, v Server) *Battery {
 	at := netip.AddrPortFrom(v.IP, 25)
-	return s.hosts.batteries.get(ctx, portKey{at, s.mailDomain()}, func(ctx context.Context) *Battery {
+	return s.hosts.batteries.get(ctx, s.forRun(), portKey{at, s.mailDomain()}, func(ctx context.Context) *Battery {
 		return s.playOn(ctx, v, tricks(), false, at)
 	})
 }
@@ -96,7 +96,7 @@ func (s *Subject) Battery(ctx context.Context, v Server) *Battery {
 // a login and over TLS where there is any.
 func (s *Subject) SubmissionBattery(ctx context.Context, v Server) *Battery {
 	at := netip.AddrPortFrom(v.IP, 587)
-	return s.hosts.batteries.get(ctx, portKey{at, s.mailDomain()}, func(ctx context.Context) *Battery {
+	return s.hosts.batteries.get(ctx, s.forRun(), portKey{at, s.mailDomain()}, func(ctx context.Context) *Battery {
 		plain := slices.DeleteFunc(slices.Clone(tricks()), func(t trick) bool { return t.Row != "RELAY-01" })
 		return s.playOn(ctx, v, plain, true, at, netip.AddrPortFrom(v.IP, 465))
 	})

@@ -74,7 +74,7 @@ func (l Letter) Evidence() []string {
 // what comes back.
 func (s *Subject) Correspondence(ctx context.Context, v Server) *Correspondence {
 	key := portKey{netip.AddrPortFrom(v.IP, 25), s.mailDomain()}
-	return s.hosts.letters.get(ctx, key, func(ctx context.Context) *Correspondence {
+	return s.hosts.letters.get(ctx, s.forRun(), key, func(ctx context.Context) *Correspondence {
 		visit := s.Visit(ctx, v.IP)
 		c := &Correspondence{WhyNot: s.mayProbe(ctx, v.IP)}
 		if c.WhyNot != nil {

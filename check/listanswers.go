@@ -12,10 +12,10 @@ import (
 
 // reputations is what others think of the addresses and names of a whole run.
 type reputations struct {
-	onAddress  memo[netip.Addr, []reputation.Answer]
-	onDomain   memo[mail.Domain, []reputation.Answer]
-	neighbours memo[netip.Prefix, reputation.Neighbourhood]
-	networks   memo[netip.Addr, Network]
+	onAddress  shared[netip.Addr, []reputation.Answer]
+	onDomain   shared[mail.Domain, []reputation.Answer]
+	neighbours shared[netip.Prefix, reputation.Neighbourhood]
+	networks   shared[netip.Addr, Network]
 }
 
 // ListsOnAddress is what every list that knows addresses says of one, the heaviest
@@ -24,7 +24,7 @@ func (s *Subject) ListsOnAddress(ctx context.Context, ip netip.Addr) []reputatio
 	if s.Options.Lists == nil || !s.World.IsPublic(ip) {
 		return nil
 	}
-	return s.hosts.onAddress.get(ctx, ip, func(ctx context.Context) []reputation.Answer {
+	return s.hosts.onAddress.get(ctx, s.forRun(), ip, func(ctx context.Context) []reputation.Answer {
 		return s.Options.Lists.CheckIP(ctx, s.World, ip)
 	})
 }
@@ -35,7 +35,7 @@ func (s *Subject) ListsOnDomain(ctx context.Context, d mail.Domain) []reputation
 	if s.Options.Lists == nil {
 		return nil
 	}
-	return s.hosts.onDomain.get(ctx, d, func(ctx context.Context) []reputation.Answer {
+	return s.hosts.onDomain.get(ctx, s.forRun(), d, func(ctx context.Context) []reputation.Answer {
 		return s.Options.Lists.CheckDomain(ctx, s.World, d)
 	})
 }

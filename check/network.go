@@ -31,7 +31,7 @@ func (n Network) String() string {
 
 // NetworkOf is who announces an address in the routing tables.
 func (s *Subject) NetworkOf(ctx context.Context, ip netip.Addr) Network {
-	return s.hosts.networks.get(ctx, ip, func(ctx context.Context) Network {
+	return s.hosts.networks.get(ctx, s.forRun(), ip, func(ctx context.Context) Network {
 		origin, err := reputation.LookupOrigin(ctx, s.World, ip)
 		n := Network{Origin: origin, Err: err}
 		for _, asn := range origin.ASNs {
@@ -49,7 +49,7 @@ func (s *Subject) NeighboursOf(ctx context.Context, ip netip.Addr) reputation.Ne
 	if err != nil || !ip.Is4() || s.Options.Lists == nil || !s.World.IsPublic(ip) {
 		return reputation.Neighbourhood{}
 	}
-	return s.hosts.neighbours.get(ctx, prefix, func(ctx context.Context) reputation.Neighbourhood {
+	return s.hosts.neighbours.get(ctx, s.forRun(), prefix, func(ctx context.Context) reputation.Neighbourhood {
 		return s.Options.Lists.Neighbours(ctx, s.World, ip)
 	})
 }

@@ -40,7 +40,7 @@ func (s *Subject) Proof(ctx context.Context, host netip.Addr) Proof {
 	case s.Options.Token == "":
 		return Proof{false, "no proof of control: publish the token of --token, or say --i-am-allowed"}
 	}
-	return s.hosts.proofs.get(ctx, host, func(ctx context.Context) Proof { return s.findProof(ctx, host) })
+	return s.hosts.proofs.get(ctx, s.forRun(), host, func(ctx context.Context) Proof { return s.findProof(ctx, host) })
 }
 
 func (s *Subject) findProof(ctx context.Context, host netip.Addr) Proof {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -73,55 +74,71 @@ func (s *Subject) Services(ctx context.Context, kinds ...string) Services {
 type ServiceVisit struct {
 	Service
 	IP         netip.Addr
-	Unreached  error    // neither name nor connection
-	Ended      error    // the conversation broke off
-	ClearAuth  []string // logins offered without TLS
-	SecureAuth []string // logins offered under TLS
-	StartTLS   bool     // offered in the clear
-	State      *tls.ConnectionState
-	Trust      error // of the certificate, nil when it is valid for the host
+	Unreached  error                // neither name nor connection
+	Ended      error                // the conversation broke off
+	ClearAuth  []string             // logins offered without TLS
+	SecureAuth []string             // logins offered under TLS
+	StartTLS   bool                 // offered in the clear
+	State      *tls.ConnectionState // version and suite; nil without TLS
+	Trust      error                // of the certificate, nil when it is valid for the host
 }
 
-// VisitServices visits services side by side, each once.
+// serviceKey tells services apart: many domains may share one, which is visited once
+// for all of them.
+type serviceKey struct {
+	at   netip.AddrPort
+	kind string
+	host mail.Domain // by which TLS asks for the certificate
+}
+
+// VisitServices visits services side by side, each once per run.
 func (s *Subject) VisitServices(ctx context.Context, services []Service) []*ServiceVisit {
 	visits := make([]*ServiceVisit, len(services))
 	var running sync.WaitGroup
 	for i, service := range services {
 		running.Go(func() {
-			visits[i] = s.services.get(ctx, service, func(ctx context.Context) *ServiceVisit { return s.visitService(ctx, service) })
+			visits[i] = s.serviceVisit(ctx, service)
 		})
 	}
 	running.Wait()
 	return visits
 }
 
-func (s *Subject) visitService(ctx context.Context, service Service) *ServiceVisit {
-	v := &ServiceVisit{Service: service}
+func (s *Subject) serviceVisit(ctx context.Context, service Service) *ServiceVisit {
 	ips, err := world.LookupHost(ctx, s.World, service.Host)
 	if err != nil {
-		v.Unreached = err
-		return v
+		return &ServiceVisit{Service: service, Unreached: err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.Options.patience())
+	at := netip.AddrPortFrom(ips[0], service.Port)
+	return s.hosts.services.get(ctx, s.forRun(), serviceKey{at, service.Kind, service.Host}, func(ctx context.Context) *ServiceVisit {
+		return s.visitService(ctx, service, at)
+	})
+}
+
+func (s *Subject) visitService(ctx context.Context, service Service, at netip.AddrPort) *ServiceVisit {
+	v := &ServiceVisit{Service: service, IP: at.Addr()}
+	patient, cancel := context.WithTimeout(ctx, s.Options.patience())
 	defer cancel()
-	v.IP = ips[0]
-	conn, err := s.Dial(ctx, netip.AddrPortFrom(v.IP, service.Port))
+	conn, err := s.Dial(patient, at)
 	if err != nil {
 		v.Unreached = err
 		return v
 	}
 	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline) // a connection without deadlines still ends with the context of its reader
-	}
+	// Reads of lines know no context: the connection ends for them.
+	defer context.AfterFunc(patient, func() { _ = conn.SetDeadline(time.Unix(0, 0)) })()
 	switch {
 	case strings.HasPrefix(service.Kind, "submission"):
-		v.Ended = v.speakSMTP(ctx, s, conn)
+		v.Ended = v.speakSMTP(patient, s, conn)
 	default:
-		v.Ended = v.speakLines(ctx, s, conn)
+		v.Ended = v.speakLines(patient, s, conn)
+	}
+	if v.Ended != nil && ctx.Err() != nil {
+		v.Ended = ctx.Err() // our haste, not the service's
 	}
 	if v.State != nil {
 		v.Trust = s.trust(v.State.PeerCertificates, service.Host)
+		v.State = &tls.ConnectionState{Version: v.State.Version, CipherSuite: v.State.CipherSuite} // without the certificates
 	}
 	return v
 }

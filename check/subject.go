@@ -33,7 +33,6 @@ type Subject struct {
 	tlsrpt     memo[struct{}, route.TLSRPT]
 	tlsa       memo[world.Name, HostTLSA]
 	sending    memo[struct{}, []SendingAddress]
-	services   memo[Service, *ServiceVisit]
 	wayOut     memo[struct{}, WayOut]
 	servers    memo[struct{}, []Server]
 	bimi       bimiFacts

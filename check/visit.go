@@ -1,7 +1,6 @@
 package check
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -93,10 +92,14 @@ func (s *Subject) Visit(ctx context.Context, host netip.Addr) *Visit {
 	if proof.Granted {
 		key.on = s.mailDomain()
 	}
-	return s.hosts.visits.get(ctx, key, func(ctx context.Context) *Visit {
+	return s.hosts.visits.get(ctx, s.forRun(), key, func(ctx context.Context) *Visit {
 		v := &visitor{Visit: Visit{Host: host, For: s.mailDomain()}, subject: s, proof: proof}
 		v.hold(ctx)
-		return &v.Visit
+		if ctx.Err() != nil {
+			s.hosts.unask("recipients", host.String(), v.names(ctx)...) // this visit is kept for nobody
+		}
+		visit := v.Visit // alone: what it was held for is not kept for the whole run
+		return &visit
 	})
 }
 
@@ -241,13 +244,18 @@ func (v *visitor) isSpared(ctx context.Context) bool {
 	if v.proof.Granted {
 		return false
 	}
-	host := cmp.Or(v.subject.nameOf(ctx, v.Host), v.Host.String())
-	first, earlier := v.subject.hosts.mayAsk(host, "recipients", v.Host.String())
+	names := v.names(ctx)
+	first, earlier := v.subject.hosts.mayAsk("recipients", v.Host.String(), names...)
 	if !first {
-		v.Unknown.WhyNot = host + " was asked in this run at " + earlier + "; a stranger is asked once"
+		v.Unknown.WhyNot = names[0] + " was asked in this run at " + earlier + "; a stranger is asked once"
 		v.Relay.WhyNot = v.Unknown.WhyNot
 	}
 	return !first
+}
+
+// names are what the host is known by: its name, where there is one, and its address.
+func (v *visitor) names(ctx context.Context) []string {
+	return evidence(v.subject.nameOf(ctx, v.Host), v.Host.String())
 }
 
 // put asks one question and keeps the answer.
@@ -280,11 +288,11 @@ func (s *Subject) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 }
 
 func (s *Subject) dial(ctx context.Context, to netip.AddrPort) (*gatedConn, error) {
-	host := to.Addr().String()
+	names := []string{to.Addr().String()}
 	if name := s.nameOf(ctx, to.Addr()); name != "" && !s.Proof(ctx, to.Addr()).Granted {
-		host = name
+		names = []string{name, names[0]}
 	}
-	leave, err := s.hosts.enter(ctx, host)
+	leave, err := s.hosts.enter(ctx, names...)
 	if err != nil {
 		return nil, err
 	}

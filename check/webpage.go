@@ -46,14 +46,16 @@ func (p *WebPage) Answers() bool { return p.Err == nil && p.Status == http.Statu
 
 // pages are the web pages that a whole run has seen.
 type pages struct {
-	web memo[string, *WebPage]
+	web shared[string, *WebPage]
 }
 
 // WebPage fetches a page by https once in a run. It follows up to three redirects
 // within https, and goes only to hosts with public addresses: a stranger's redirect
 // must not make us knock inside our own network.
 func (s *Subject) WebPage(ctx context.Context, at string) *WebPage {
-	return s.hosts.web.get(ctx, at, func(ctx context.Context) *WebPage {
+	b := s.forRun()
+	b.keep = keptPages
+	return s.hosts.web.get(ctx, b, at, func(ctx context.Context) *WebPage {
 		p := &WebPage{}
 		p.URL, p.Err = url.Parse(at)
 		for range maxRedirects + 1 {
