@@ -15,11 +15,10 @@ type explainCommand struct {
 	JSON bool   `name:"json" help:"Print JSON."`
 }
 
-// Help ends the help text with examples.
-func (explainCommand) Help() string {
-	return `Examples:
-  allgreen explain                        every check, a line each
-  allgreen explain rdns.forward-confirmed`
+// Examples end the help text.
+func (explainCommand) Examples() string {
+	return `allgreen explain                        every check, a line each
+allgreen explain rdns.forward-confirmed`
 }
 
 // Run prints one page, a group, or the list of all.

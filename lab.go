@@ -22,12 +22,11 @@ type labCommand struct {
 	JSON bool `name:"json" help:"Print the steps of the tour as JSON."`
 }
 
-// Help ends the help text with examples.
-func (labCommand) Help() string {
-	return `Examples:
-  allgreen lab              start it, take the tour, stay up until Ctrl-C
-  allgreen lab --once       take the tour and leave
-  allgreen check --lab no-ptr.example    in another terminal, while it runs`
+// Examples end the help text.
+func (labCommand) Examples() string {
+	return `allgreen lab              start it, take the tour, stay up until Ctrl-C
+allgreen lab --once       take the tour and leave
+allgreen check --lab no-ptr.example    in another terminal, while it runs`
 }
 
 // step is one step of the tour.

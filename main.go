@@ -22,6 +22,7 @@ import (
 
 // commandLine is every command with its flags.
 type commandLine struct {
+	commonFlags
 	Check   checkCommand   `cmd:"" help:"Audit a domain, a host, an address, a message (-), or this machine's way out (egress)."`
 	Explain explainCommand `cmd:"" help:"Show the manual page of a check."`
 	SPF     spfCommand     `cmd:"" name:"spf" help:"Evaluate SPF for an address, a sender and a HELO name, with every step."`
@@ -29,6 +30,12 @@ type commandLine struct {
 	Sign    signCommand    `cmd:"" help:"Sign the message on standard input with DKIM."`
 	Lab     labCommand     `cmd:"" help:"Start an Internet on loopback and show an audit in it."`
 	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// commonFlags are what every command takes.
+type commonFlags struct {
+	Config  string `help:"The configuration file. No command reads one yet; what cannot be opened is an error all the same." placeholder:"FILE"`
+	Verbose bool   `short:"v" help:"Say more, where a command has more to say."`
 }
 
 // streams are the program's standard streams; tests hand in their own.
@@ -59,7 +66,10 @@ func run(ctx context.Context, args []string, io streams) int {
 		return report(io.err, usage(err, "allgreen --help shows the commands"))
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	parsed.Bind(io)
+	parsed.Bind(io, cli.commonFlags)
+	if err := cli.checkConfig(io); err != nil {
+		return report(io.err, err)
+	}
 	return report(io.err, parsed.Run())
 }
 
@@ -72,6 +82,7 @@ func newParser(cli *commandLine, io streams) (*kong.Kong, *bool) {
 		kong.Writers(io.out, io.err),
 		kong.Exit(func(int) { *exited = true }),
 		kong.UsageOnError(),
+		kong.Help(printHelp),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 80}),
 	)
 	if err != nil {

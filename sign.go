@@ -19,9 +19,9 @@ type signCommand struct {
 	Key      string `required:"" help:"The private key: PEM (PKCS#1 or PKCS#8), or an Ed25519 seed in base64." placeholder:"FILE"`
 }
 
-// Help ends the help text with an example.
-func (signCommand) Help() string {
-	return "Example:\n  allgreen sign --domain example.com --selector s1 --key s1.pem < message.eml > signed.eml"
+// Examples end the help text.
+func (signCommand) Examples() string {
+	return "allgreen sign --domain example.com --selector s1 --key s1.pem \\\n  < message.eml > signed.eml"
 }
 
 // Run signs standard input to standard output.

@@ -19,9 +19,9 @@ type spfCommand struct {
 	JSON bool       `name:"json" help:"Print JSON."`
 }
 
-// Help ends the help text with an example.
-func (spfCommand) Help() string {
-	return "Example:\n  allgreen spf --ip 192.0.2.1 --from joe@example.com --helo mail.example.com"
+// Examples end the help text.
+func (spfCommand) Examples() string {
+	return "allgreen spf --ip 192.0.2.1 --from joe@example.com --helo mail.example.com"
 }
 
 // Run evaluates and prints; it exits 0 whatever the result is.

@@ -24,9 +24,9 @@ type verifyCommand struct {
 	JSON bool       `name:"json" help:"Print JSON."`
 }
 
-// Help ends the help text with an example.
-func (verifyCommand) Help() string {
-	return "Example:\n  allgreen verify --ip 192.0.2.1 --helo mail.example.com --from joe@example.com < message.eml"
+// Examples end the help text.
+func (verifyCommand) Examples() string {
+	return "allgreen verify --ip 192.0.2.1 --helo mail.example.com \\\n  --from joe@example.com < message.eml"
 }
 
 // Run verifies and prints; it exits 0 whatever the result is.

@@ -5,14 +5,23 @@ import (
 	"runtime/debug"
 )
 
-type versionCommand struct{}
+// versionCommand tells what was built.
+type versionCommand struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Examples end the help text.
+func (versionCommand) Examples() string { return "allgreen version --json" }
 
 // Run prints the module version and the toolchain, as the build recorded them.
-func (versionCommand) Run(io streams) error {
-	version := "unknown"
+func (c versionCommand) Run(io streams) error {
+	version, toolchain := "unknown", "unknown"
 	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version + " " + info.GoVersion
+		version, toolchain = info.Main.Version, info.GoVersion
 	}
-	_, err := fmt.Fprintln(io.out, "allgreen", version)
+	if c.JSON {
+		return printJSON(io.out, map[string]string{"version": version, "go": toolchain})
+	}
+	_, err := fmt.Fprintln(io.out, "allgreen", version, toolchain)
 	return err
 }

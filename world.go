@@ -25,6 +25,9 @@ type worldFlags struct {
 // open is the world the flags ask for.
 func (f worldFlags) open() (*world.World, error) {
 	o := world.Options{}
+	if f.Timeout < 0 {
+		return nil, usage(fmt.Errorf("--timeout %s is over before it begins", f.Timeout), "--timeout takes a duration, as 30s or 2m")
+	}
 	for _, text := range f.Resolver {
 		resolver, err := parseResolver(text)
 		if err != nil {

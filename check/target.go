@@ -29,10 +29,10 @@ func ParseTarget(text string, as Scope) (Target, error) {
 	switch {
 	case as == Message || text == "-" && as == 0:
 		t.Kind = Message
-		return t, nil
+		return t, nonsense(text, text != "-", "a message is read from standard input and named -")
 	case as == Egress || text == "egress" && as == 0:
 		t.Kind = Egress
-		return t, nil
+		return t, nonsense(text, text != "egress", "the way out of this machine is named egress")
 	}
 	if ip, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
 		t.Kind, t.IP = Address, ip.Unmap().WithZone("")

@@ -28,6 +28,9 @@ func TestParseTarget(t *testing.T) {
 		{"example..com", 0, 0, ""},
 		{"http://example.com/", 0, 0, ""},
 		{"-rf", 0, 0, ""},
+		{"file.eml", Message, 0, ""},
+		{"example.com", Egress, 0, ""},
+		{"-", Domain, 0, ""},
 	}
 	for _, tt := range tests {
 		got, err := ParseTarget(tt.text, tt.as)
