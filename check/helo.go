@@ -82,10 +82,20 @@ func judgeHELOName(name string) (code, summary string) {
 
 // eachVisit judges each server that could be talked to as far as EHLO.
 func eachVisit(ctx context.Context, s *Subject, judge func(Server, *Visit) finding.Finding) []finding.Finding {
+	return eachGreeting(ctx, s, func(v Server, visit *Visit) finding.Finding {
+		if !visit.Hello.IsPositive() {
+			return finding.Finding{} // smtp.basics says so
+		}
+		return judge(v, visit)
+	})
+}
+
+// eachGreeting judges every server that greeted, whatever came after.
+func eachGreeting(ctx context.Context, s *Subject, judge func(Server, *Visit) finding.Finding) []finding.Finding {
 	var found []finding.Finding
 	for _, v := range s.Servers(ctx) {
 		visit := s.Visit(ctx, v.IP)
-		if !visit.Hello.IsPositive() {
+		if !visit.Banner.IsPositive() {
 			continue
 		}
 		f := judge(v, visit)

@@ -3,6 +3,7 @@ package check
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -169,7 +170,11 @@ func (b *Battery) conclude(f finding.Finding, v Server, by map[Outcome][]Attempt
 		f.Code = "accepts-then-drops"
 		f.Summary = fmt.Sprintf("%s takes mail for strangers %s; it did not come out within %s", v, inWords(by[Dropped]), round(b.Waited))
 	case len(by[Taken]) > 0:
-		f.Code, f.Summary = "may-be-open", fmt.Sprintf("%s accepts a recipient elsewhere %s; nothing was sent: %s", v, inWords(by[Taken]), b.Deaf)
+		why := b.Deaf
+		if why == nil {
+			why = errors.New("the server would not take the message")
+		}
+		f.Code, f.Summary = "may-be-open", fmt.Sprintf("%s accepts a recipient elsewhere %s; nothing was sent: %s", v, inWords(by[Taken]), why)
 	case failed(by) != nil:
 		u := unseen(v.String(), failed(by))
 		u.Evidence = f.Evidence

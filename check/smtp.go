@@ -77,10 +77,14 @@ var smtpBasics = rule{About{
 		{"right", finding.Green, "greeting, EHLO, MAIL, RCPT, RSET and QUIT were answered by the rules"},
 		{"broken-off", finding.Red, "the server broke the conversation off, or could not be understood"},
 		{"faults", finding.Yellow, "the server breaks rules of the protocol, and can still be understood"},
+		{"refuses-us", finding.Unknown, "the server greets this machine, and refuses it at EHLO"},
 	},
 }, func(ctx context.Context, s *Subject) []finding.Finding {
-	return eachVisit(ctx, s, func(v Server, visit *Visit) finding.Finding {
+	return eachGreeting(ctx, s, func(v Server, visit *Visit) finding.Finding {
 		switch {
+		case !visit.Hello.IsZero() && !visit.Hello.IsPositive():
+			return finding.Finding{Code: "refuses-us", Summary: fmt.Sprintf("%s refuses this machine at EHLO: %s", v, visit.Hello), Evidence: visit.Transcript,
+				Fix: "Ask from another address, or with another name in --helo."}
 		case visit.Ended != nil && ctx.Err() != nil:
 			return unseen(v.String(), ctx.Err())
 		case visit.Ended != nil:
