@@ -123,19 +123,23 @@ func (s *Subject) listen(ctx context.Context, d mail.Domain, at netip.Addr) (*pr
 	}
 }
 
-// How long an arrival may take behind the last message: a host on this machine
-// answers at once, one out there has a queue.
+// How long an arrival may take behind the last message. A host on this machine
+// answers at once, unless the machine is busy; then our visit took long as well. One
+// out there has a queue.
 const (
-	patienceHere  = 1500 * time.Millisecond
-	patienceThere = 30 * time.Second
+	patienceHere   = 500 * time.Millisecond
+	patienceVisits = 10 // and as many visits
+	patienceBusy   = 5 * time.Second
+	patienceThere  = 30 * time.Second
 )
 
 // patience is how long arrivals from a host are waited for.
-func (s *Subject) patience(host netip.Addr) time.Duration {
-	if s.World.IsLoopback(host) {
-		return patienceHere
+func (s *Subject) patience(ctx context.Context, host netip.Addr) time.Duration {
+	if !s.World.IsLoopback(host) {
+		return patienceThere
 	}
-	return patienceThere
+	visit := s.Visit(ctx, host)
+	return min(patienceHere+patienceVisits*(visit.Elapsed-visit.Greeting), patienceBusy)
 }
 
 // probeSender is the reverse-path of probes that must have one. A live address of

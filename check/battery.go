@@ -328,7 +328,7 @@ func outcomeOf(r mail.Reply, err error) Outcome {
 func (p *player) await(ctx context.Context) {
 	s := p.subject
 	began := time.Now() // elapsed
-	until := s.World.Now().Add(s.patience(p.to.Addr()))
+	until := s.World.Now().Add(s.patience(ctx, p.to.Addr()))
 	for i := range p.attempts {
 		a := &p.attempts[i]
 		if a.token == (probe.Token{}) {

@@ -174,7 +174,7 @@ func heard(reply mail.Reply, err error) string {
 // patience allows.
 func (w *writer) await(ctx context.Context) {
 	began := time.Now() // elapsed
-	until := w.subject.World.Now().Add(w.subject.patience(w.to.Addr()))
+	until := w.subject.World.Now().Add(w.subject.patience(ctx, w.to.Addr()))
 	for _, l := range w.Letters {
 		if l.isTaken() {
 			w.listener.Wait(ctx, l.sender, until, probe.Bounced, probe.Answered)
