@@ -313,8 +313,16 @@ var dmarcReaders = rule{About{
 	},
 }, ofDMARC(func(ctx context.Context, s *Subject, d dmarc.Discovery, f finding.Finding) finding.Finding {
 	f.Code, f.Summary = "same", "old and new receivers find the same record"
-	if diff := dmarc.ReadAs7489(ctx, s.World, d).Differences(d); len(diff) > 0 {
+	old := dmarc.ReadAs7489(ctx, s.World, d)
+	if diff := old.Differences(d); len(diff) > 0 {
 		f.Code, f.Summary = "differ", diff[0]
+		return f
+	}
+	// The record may speak whatever stands further up, where the organization is found.
+	for _, err := range []error{old.Err, d.Walk.Err, d.ExistenceErr} {
+		if err != nil && !isAbsence(err) {
+			return unseen(s.String(), err)
+		}
 	}
 	return f
 })}

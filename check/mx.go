@@ -194,6 +194,11 @@ var mxAddress = rule{About{
 					Evidence: []string{fmt.Sprintf("%s %s: %s", h.Name, addressType(ip), ip)}}
 			}
 		}
+		for _, err := range []error{h.Err4, h.Err6} {
+			if err != nil && !isAbsence(err) {
+				return unseen(h.Name.Text(), err) // a private address may stand there
+			}
+		}
 		return finding.Finding{Code: "public", Summary: fmt.Sprintf("%s is at %s", h.Name.Text(), joinAddresses(h.Addresses()))}
 	})
 }}
