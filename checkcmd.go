@@ -123,7 +123,9 @@ func (c *checkCommand) once(ctx context.Context, w *world.World, o check.Options
 		}
 		failed = errors.Join(failed, c.print(io.out, r))
 	}
-	c.audit(ctx, audit, targets, line, each)
+	if err := c.audit(ctx, audit, targets, line, each); err != nil {
+		verdict = finding.Worse(verdict, finding.Unknown) // some targets were not begun
+	}
 	line.clear()
 	if err := errors.Join(failed, files.write(reports)); err != nil {
 		return 0, err
@@ -134,16 +136,17 @@ func (c *checkCommand) once(ctx context.Context, w *world.World, o check.Options
 	return verdict.ExitCode(), nil
 }
 
-// audit runs the targets, showing how far it is.
-func (c *checkCommand) audit(ctx context.Context, audit *check.Audit, targets []check.Target, line *progressLine, each func(*finding.Report)) {
+// audit runs the targets, showing how far it is. The error says why some were not
+// begun.
+func (c *checkCommand) audit(ctx context.Context, audit *check.Audit, targets []check.Target, line *progressLine, each func(*finding.Report)) error {
 	if len(targets) == 1 {
 		each(audit.Run(ctx, targets[0], func(done, all int) {
 			line.show("%s: %d of %d checks", targets[0].Text, done, all)
 		}))
-		return
+		return nil
 	}
 	done := 0
-	audit.RunAll(ctx, targets, func(r *finding.Report) {
+	return audit.RunAll(ctx, targets, func(r *finding.Report) {
 		each(r)
 		done++
 		line.show("%d of %d targets", done, len(targets))
