@@ -105,8 +105,9 @@ func (c Control) fresh(now time.Time) bool {
 
 // controlCall is one asking of control points, shared by all who need it.
 type controlCall struct {
-	done chan struct{} // closed when c is set
-	c    Control
+	done   chan struct{} // closed when the rest is set
+	c      Control
+	spoilt bool // who asked ran out of time
 }
 
 // Control is what the control points of a list show, asked now only when no
@@ -117,18 +118,41 @@ func (d *Directory) Control(ctx context.Context, r world.Resolver, l *List) Cont
 
 func (d *Directory) control(ctx context.Context, r world.Resolver, l *List, ipv6 bool) Control {
 	key := d.controlKey(l, ipv6)
+	for {
+		call, first := d.call(key)
+		if first {
+			return d.settle(ctx, key, call, d.recallOrAsk(ctx, r, l, ipv6, key))
+		}
+		if c, ok := call.wait(ctx); ok || ctx.Err() != nil {
+			return c
+		}
+	}
+}
+
+// call is the asking under way or its fresh result; first tells the caller to ask.
+func (d *Directory) call(key string) (call *controlCall, first bool) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	call, ok := d.controls[key]
 	if ok && !call.stale(d.time()) {
-		d.mu.Unlock()
-		return call.wait(ctx)
+		return call, false
 	}
 	call = &controlCall{done: make(chan struct{})}
 	d.controls[key] = call
-	d.mu.Unlock()
-	call.c = d.recallOrAsk(ctx, r, l, ipv6, key)
+	return call, true
+}
+
+// settle ends a call. What was seen under a context that ended shows nothing about
+// the list: the next who needs it asks.
+func (d *Directory) settle(ctx context.Context, key string, call *controlCall, c Control) Control {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	call.c, call.spoilt = c, ctx.Err() != nil && c.State == ControlUnknown
+	if call.spoilt {
+		delete(d.controls, key)
+	}
 	close(call.done)
-	return call.c
+	return c
 }
 
 // stale reports whether the call is finished and its result too old.
@@ -141,12 +165,13 @@ func (c *controlCall) stale(now time.Time) bool {
 	}
 }
 
-func (c *controlCall) wait(ctx context.Context) Control {
+// wait is the result of a call, and whether it says something.
+func (c *controlCall) wait(ctx context.Context) (Control, bool) {
 	select {
 	case <-c.done:
-		return c.c
+		return c.c, !c.spoilt
 	case <-ctx.Done():
-		return Control{Cause: "network", Detail: "the control points were not asked in time"}
+		return Control{Cause: "network", Detail: "the control points were not asked in time"}, false
 	}
 }
 

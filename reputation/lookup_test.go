@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/world"
 )
 
 // TestAnswerRules: every way a list can answer, and what may be believed of it.
@@ -282,9 +283,33 @@ func TestControlIsAskedSeldom(t *testing.T) {
 func TestControlObeysItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	c := (&controlCall{done: make(chan struct{})}).wait(ctx)
-	if c.State != ControlUnknown || c.doubts(true) != NoControl {
+	c, ok := (&controlCall{done: make(chan struct{})}).wait(ctx)
+	if ok || c.State != ControlUnknown || c.doubts(true) != NoControl {
 		t.Errorf("got %+v", c)
+	}
+}
+
+// hasty answers nothing to those who have no time.
+type hasty struct{ *lists }
+
+func (r hasty) Lookup(ctx context.Context, name world.Name, qtype uint16) (*world.Answer, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return r.lists.Lookup(ctx, name, qtype)
+}
+
+// Who had no time to ask the control points does not silence the list for others.
+func TestControlForgetsWhatAContextCutShort(t *testing.T) {
+	d := NewDirectory(Options{Now: time.Now})
+	r := hasty{&lists{a: map[string]string{"2.0.0.127.bl.spamcop.net.": "127.0.0.2"}}}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if c := d.Control(ctx, r, d.List("spamcop")); c.State != ControlUnknown {
+		t.Errorf("nothing was asked, and it shows %+v", c)
+	}
+	if c := d.Control(t.Context(), r, d.List("spamcop")); c.State != ControlHolds {
+		t.Errorf("the next one is told %+v", c)
 	}
 }
 
