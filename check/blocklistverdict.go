@@ -28,7 +28,7 @@ func listCodes() []Code {
 		{"listed-medium", finding.Yellow, "a list that some receivers heed names it"},
 		{"listed-minor", finding.Skip, "only lists that hardly anybody refuses by name it"},
 		{"could-not-say", finding.Unknown, "a list that matters did not answer, refused, or is out of order"},
-		{"key-needed", finding.Skip, "a list answers only those who have a key"},
+		{"key-needed", finding.Skip, "a list answers only those who have a key, or are registered"},
 	}
 }
 
@@ -71,7 +71,7 @@ func (l listing) count(p poll) tally {
 		matters := a.List.Weight >= reputation.Medium
 		switch {
 		case !l.concerns(a.List) || a.Why == reputation.NoSuchQuery:
-		case a.Why == reputation.NeedsKey:
+		case a.Why == reputation.NeedsKey, isForMembers(&a):
 			t.keyless = append(t.keyless, a)
 		case a.Result == reputation.Unknown && matters:
 			t.silent = append(t.silent, a)
@@ -86,6 +86,13 @@ func (l listing) count(p poll) tally {
 		}
 	}
 	return t
+}
+
+// isForMembers reports that a list is silent because this resolver is not
+// registered there: as with a key, the list does not apply until it is.
+func isForMembers(a *reputation.Answer) bool {
+	closed := a.Why == reputation.Refused || a.Why == reputation.Dead
+	return a.List.Access == reputation.Registration && a.Result == reputation.Unknown && closed
 }
 
 // hasCode reports whether one of the codes of an answer is of this kind.
@@ -223,8 +230,12 @@ func couldNotSay(ctx context.Context, s *Subject, silent []reputation.Answer) fi
 func keyNeeded(s *Subject, keyless []reputation.Answer) finding.Finding {
 	keyless = perList(keyless)
 	f := finding.Finding{Code: "key-needed", Subject: s.String(),
-		Summary: fmt.Sprintf("not asked for want of a key: %s", listNames(keyless))}
+		Summary: fmt.Sprintf("only for those with a key or a registration: %s", listNames(keyless))}
 	for _, a := range keyless {
+		if isForMembers(&a) {
+			f.Evidence = append(f.Evidence, fmt.Sprintf("%s (%s): %s", a.List.Name, a.List.Weight, a.Cure))
+			continue
+		}
 		line := fmt.Sprintf("%s (%s): get a key from %s and give it with --list-key %s=KEY", a.List.Name, a.List.Weight, a.List.Operator, a.List.KeyName)
 		f.Evidence = append(f.Evidence, line)
 	}
