@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -262,7 +263,7 @@ func TestFetch(t *testing.T) {
 	pool.AddCert(host.cert)
 	w := &world.World{
 		Resolver: loopback{}, Network: world.Machine(), Roots: pool, Clock: func() time.Time { return testTime },
-		Map: world.Map{Ports: map[uint16]uint16{443: uint16(srv.Listener.Addr().(*net.TCPAddr).Port)}},
+		Map: world.Map{Public: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Ports: map[uint16]uint16{443: uint16(srv.Listener.Addr().(*net.TCPAddr).Port)}},
 	}
 	for link, want := range map[string]FetchReason{
 		"https://logo.example/l.svg": "", "https://logo.example/moved.svg": FetchRedirect, "https://logo.example/none.svg": FetchStatus,

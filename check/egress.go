@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"sync"
 
 	"github.com/allgreen-mail/allgreen/finding"
@@ -30,6 +31,8 @@ type Try struct {
 	Host   mail.Domain
 	IP     netip.Addr
 	Lookup error // the host could not be found
+	Shut   bool  // the connection was refused, or nobody answered in time
+	Opened bool  // the connection was opened
 	Err    error // no greeting came
 	Banner mail.Reply
 }
@@ -84,9 +87,10 @@ func (s *Subject) tryOut(ctx context.Context, d mail.Domain) (Try, netip.Addr) {
 	t.Host, t.IP = x.Hosts[0].Host, x.Hosts[0].Addresses()[0]
 	conn, err := s.Dial(ctx, netip.AddrPortFrom(t.IP, 25))
 	if err != nil {
-		t.Err = err
+		t.Err, t.Shut = err, ctx.Err() == nil && !isNoRoute(err)
 		return t, netip.Addr{}
 	}
+	t.Opened = true
 	c := smtp.NewClient(conn, smtp.ClientOptions{Name: s.Options.helo(), Timeout: s.Options.patience()})
 	defer c.Quit(ctx) //nolint:errcheck // a goodbye that fails harms nobody
 	if t.Banner, t.Err = c.Greet(ctx); t.Err != nil {
@@ -97,6 +101,12 @@ func (s *Subject) tryOut(ctx context.Context, d mail.Domain) (Try, netip.Addr) {
 		return t, netip.Addr{}
 	}
 	return t, addressIn(hello)
+}
+
+// reached reports whether a connection was opened although nobody greeted on it: then
+// the port is not closed.
+func (w WayOut) reached() bool {
+	return slices.ContainsFunc(w.Tries, func(t Try) bool { return t.Opened })
 }
 
 // bracketed is an address literal in an answer to EHLO: "at your service, [192.0.2.1]".
@@ -133,16 +143,16 @@ var egressPort = rule{About{
 	Codes: []Code{
 		{"closed", finding.Green, "no host could be reached on port 25"},
 		{"open", finding.Yellow, "outbound port 25 is open: right for a mail server only"},
-		{"blind", finding.Unknown, "not even names could be looked up, so nothing can be said"},
+		{"blind", finding.Unknown, "no host could be tried: no names, no route, or no time"},
 	},
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	way := s.WayOut(ctx)
-	f := finding.Finding{Subject: "outbound port 25", Code: "blind", Summary: "no host to try was found; is this machine connected?",
+	f := finding.Finding{Subject: "outbound port 25", Code: "blind", Summary: "no host could be tried; is this machine connected?",
 		Fix: "Look at the network and the resolver of this machine, then try again."}
-	tried := false
+	shut := false
 	for _, t := range way.Tries {
 		f.Evidence = append(f.Evidence, t.String())
-		tried = tried || t.Lookup == nil
+		shut = shut || t.Shut
 	}
 	for _, t := range way.Tries {
 		if t.isOpen() {
@@ -150,7 +160,7 @@ var egressPort = rule{About{
 			return one(f)
 		}
 	}
-	if tried {
+	if shut && !way.reached() {
 		f.Code, f.Summary = "closed", "outbound port 25 is closed on this machine"
 		f.Fix = "If this is to be a mail server, have the hoster open outbound port 25, or send through a smarthost on 587."
 	}

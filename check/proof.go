@@ -33,7 +33,7 @@ func ProofRecord(token string) string {
 // Proof tells whether this host may be asked everything.
 func (s *Subject) Proof(ctx context.Context, host netip.Addr) Proof {
 	switch {
-	case s.World.IsLoopback(host):
+	case s.World.IsLoopback(host) && s.mayDial(host):
 		return Proof{true, "loopback"}
 	case s.Options.Allowed:
 		return Proof{true, "allowed"}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -287,7 +288,21 @@ func (s *Subject) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 	return conn, nil
 }
 
+// errPrivate is the error of dialing a host that a zone names inside a private
+// network: no zone may use us to look around in ours.
+var errPrivate = errors.New("the address is not public")
+
+// mayDial reports whether an address may be connected to: a public one, the one the
+// person typed, or any when the person says that the hosts are theirs.
+func (s *Subject) mayDial(ip netip.Addr) bool {
+	typed := s.Target.Kind == Address && ip == s.Target.IP
+	return typed || s.Options.Allowed || s.World.IsPublic(ip)
+}
+
 func (s *Subject) dial(ctx context.Context, to netip.AddrPort) (*gatedConn, error) {
+	if !s.mayDial(to.Addr()) {
+		return nil, fmt.Errorf("%w: %s", errPrivate, to.Addr())
+	}
 	names := []string{to.Addr().String()}
 	if name := s.nameOf(ctx, to.Addr()); name != "" && !s.Proof(ctx, to.Addr()).Granted {
 		names = []string{name, names[0]}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -162,7 +163,7 @@ func TestFetchSTSPolicyUnreachable(t *testing.T) {
 	z := newZone(t, "mta-sts.closed.example. A 127.0.0.1")
 	z.fail["mta-sts.slow.example. A"] = world.ErrTemporary
 	z.fail["mta-sts.bogus.example. A"] = world.ErrBogus
-	w := &world.World{Resolver: z, Network: world.Machine(), Roots: x509.NewCertPool()}
+	w := &world.World{Resolver: z, Network: world.Machine(), Map: world.Map{Public: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Roots: x509.NewCertPool()}
 	w.Map.Ports = map[uint16]uint16{443: 1} // nobody listens there
 	for name, want := range map[string]FetchReason{
 		"closed.example": FetchConnect, "missing.example": FetchNoHost, "slow.example": FetchDNS, "bogus.example": FetchBogus,

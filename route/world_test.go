@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -151,7 +152,7 @@ func policyWorld(t *testing.T, z world.Resolver, roots *authority, cert tls.Cert
 	pool.AddCert(roots.cert)
 	return &world.World{
 		Resolver: z, Network: world.Machine(), Roots: pool, Clock: func() time.Time { return testTime },
-		Map: world.Map{Ports: map[uint16]uint16{443: uint16(srv.Listener.Addr().(*net.TCPAddr).Port)}},
+		Map: world.Map{Public: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Ports: map[uint16]uint16{443: uint16(srv.Listener.Addr().(*net.TCPAddr).Port)}},
 	}
 }
 

@@ -56,6 +56,7 @@ var (
 	ErrTemporary = errors.New("no answer")
 	ErrBogus     = errors.New("DNSSEC validation failed")
 	ErrNoWorld   = errors.New("this world reaches nothing")
+	ErrOutside   = errors.New("the address lies outside of this made world")
 )
 
 // LookupError is the error of every lookup and exchange.

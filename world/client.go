@@ -233,6 +233,9 @@ func (c *client) Exchange(ctx context.Context, q Query) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	m := q.message(name)
+	if !c.world.Map.holds(q.Server) {
+		return nil, &LookupError{Name: q.Name, Type: q.Type, Kind: ErrTemporary, Detail: ErrOutside.Error(), Cause: ErrOutside}
+	}
 	to := c.world.Map.Socket(netip.AddrPortFrom(q.Server, 53))
 	answer, err := c.exchange(ctx, q, m, to)
 	if err != nil {

@@ -45,6 +45,13 @@ func (m Map) Socket(to netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(m.Address(to.Addr()), port)
 }
 
+// holds reports whether a socket belongs to this world: a made one lies on loopback
+// alone, and nothing in it may lead outside.
+func (m Map) holds(ip netip.Addr) bool {
+	made := len(m.Ports)+len(m.Nets) > 0
+	return !made || m.Address(ip).Unmap().IsLoopback()
+}
+
 // specialUse are the ranges that look global to netip and are not: RFC 6890 and
 // the IANA special-purpose registries.
 var specialUse = []netip.Prefix{
@@ -57,6 +64,8 @@ var specialUse = []netip.Prefix{
 	netip.MustParsePrefix("198.51.100.0/24"),
 	netip.MustParsePrefix("203.0.113.0/24"),
 	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("::/96"),           // IPv4-compatible
+	netip.MustParsePrefix("::ffff:0:0:0/96"), // IPv4-translated
 	netip.MustParsePrefix("64:ff9b:1::/48"),
 	netip.MustParsePrefix("100::/64"),
 	netip.MustParsePrefix("2001::/23"),
@@ -66,8 +75,16 @@ var specialUse = []netip.Prefix{
 	netip.MustParsePrefix("fec0::/10"),
 }
 
+// throughNAT64 carries an IPv4 address in its last 32 bits (RFC 6052): it is as
+// public as that one.
+var throughNAT64 = netip.MustParsePrefix("64:ff9b::/96")
+
 func (m Map) isPublic(ip netip.Addr) bool {
 	ip = ip.Unmap()
+	if throughNAT64.Contains(ip) {
+		b := ip.As16()
+		return m.isPublic(netip.AddrFrom4([4]byte(b[12:])))
+	}
 	contains := func(p netip.Prefix) bool { return p.Contains(ip) }
 	if slices.ContainsFunc(m.Public, contains) {
 		return true

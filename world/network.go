@@ -3,6 +3,8 @@ package world
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -42,7 +44,10 @@ func (machine) Listen(ctx context.Context, network, address string) (net.Listene
 	return lc.Listen(ctx, network, address)
 }
 
-// HTTPClient fetches over this world: names by its resolver, sockets through its
+// ErrNotPublic is the error of fetching from a host that only has private addresses.
+var ErrNotPublic = errors.New("no public address")
+
+// HTTPClient fetches over this world, from public addresses only: names by its resolver, sockets through its
 // map, certificates against its roots. It follows no redirect, keeps no cookie,
 // and reads no proxy from the environment. The caller bounds what it reads.
 func (w *World) HTTPClient(timeout time.Duration) *http.Client {
@@ -74,7 +79,11 @@ func (w *World) dialURL(ctx context.Context, _, hostPort string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
+	err = fmt.Errorf("%w: %s", ErrNotPublic, host)
 	for _, ip := range ips {
+		if !w.IsPublic(ip) {
+			continue // whoever wrote the name does not get to choose a host of our own network
+		}
 		var conn net.Conn
 		if conn, err = w.Dial(ctx, netip.AddrPortFrom(ip, uint16(n))); err == nil {
 			return conn, nil

@@ -16,7 +16,10 @@ import (
 // the server's, and the records as its names.
 func madeWorld(t *testing.T, server *httptest.Server, rrs ...string) *World {
 	t.Helper()
-	w := &World{Network: Machine(), Map: Map{Nets: []NetMap{{netip.MustParsePrefix("2001:db8::/96")}}}}
+	w := &World{Network: Machine(), Map: Map{
+		Nets:   []NetMap{{netip.MustParsePrefix("2001:db8::/96")}},
+		Public: []netip.Prefix{netip.MustParsePrefix("2001:db8::/96"), netip.MustParsePrefix("127.0.0.0/8")},
+	}}
 	if server != nil {
 		port := netip.MustParseAddrPort(server.Listener.Addr().String()).Port()
 		w.Map.Ports = map[uint16]uint16{80: port}

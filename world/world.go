@@ -79,6 +79,9 @@ func (w *World) DialFrom(ctx context.Context, from netip.Addr, to netip.AddrPort
 	if w.Network == nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: ErrNoWorld}
 	}
+	if !w.Map.holds(to.Addr()) {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: ErrOutside}
+	}
 	if from.IsValid() {
 		ctx = context.WithValue(ctx, sourceKey{}, w.Map.Address(from))
 	}
