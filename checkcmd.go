@@ -117,6 +117,9 @@ func (c *checkCommand) once(ctx context.Context, w *world.World, o check.Options
 	var failed error
 	each := func(r *finding.Report) {
 		line.clear()
+		if ctx.Err() != nil {
+			return // what was not finished is no verdict
+		}
 		verdict = finding.Worse(verdict, r.Verdict)
 		if len(files) > 0 {
 			reports = append(reports, r)
@@ -127,6 +130,10 @@ func (c *checkCommand) once(ctx context.Context, w *world.World, o check.Options
 		verdict = finding.Worse(verdict, finding.Unknown) // some targets were not begun
 	}
 	line.clear()
+	if ctx.Err() != nil {
+		fmt.Fprintln(io.err, "allgreen: interrupted")
+		return exitInterrupted, nil
+	}
 	if err := errors.Join(failed, files.write(reports)); err != nil {
 		return 0, err
 	}

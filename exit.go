@@ -15,6 +15,7 @@ const (
 	exitNoInput     = 66
 	exitUnreachable = 69
 	exitConfig      = 78
+	exitInterrupted = 130 // as shells say of SIGINT
 )
 
 // failure ends a command: one line, a hint, and the exit code.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/allgreen-mail/allgreen/check"
 	"github.com/allgreen-mail/allgreen/finding"
@@ -42,6 +43,9 @@ type step struct {
 
 // Run starts the lab, takes the tour, and stays up.
 func (c *labCommand) Run(ctx context.Context, io streams) error {
+	if err := c.mayStart(); err != nil {
+		return err
+	}
 	l, err := lab.Start(ctx, lab.Options{FixedPorts: true})
 	if err != nil {
 		return unreachable(err, "another lab may be running on this machine; stop it with Ctrl-C")
@@ -56,10 +60,12 @@ func (c *labCommand) Run(ctx context.Context, io streams) error {
 	}
 	defer func() { leave(); <-closed }()
 	file.Page = url
-	if err := c.publish(file); err != nil {
-		return err
+	if !c.Once {
+		if err := c.publish(file); err != nil {
+			return err
+		}
+		defer os.Remove(labFile())
 	}
-	defer os.Remove(labFile())
 	steps, err := c.tour(ctx, file, io)
 	if err != nil {
 		return err
@@ -83,7 +89,37 @@ func pageDomains() []pageDomain {
 	return rows
 }
 
-// publish leaves the world where --lab finds it. A lab that lives keeps its place.
+// mayStart refuses a second lab that would take the place of a living one. A tour
+// that ends by itself takes no place.
+func (c *labCommand) mayStart() error {
+	file, err := world.ReadFile(labFile())
+	if c.Once || err != nil || !isAlive(file.PID) {
+		return nil
+	}
+	return unreachable(fmt.Errorf("a lab is running already, as process %d", file.PID),
+		"use it with --lab, stop it with Ctrl-C, or set ALLGREEN_LAB to another file")
+}
+
+// isAlive reports whether a process exists, ours or somebody else's.
+func isAlive(pid int) bool {
+	p, err := os.FindProcess(pid)
+	if err != nil || pid <= 0 {
+		return false
+	}
+	err = p.Signal(syscall.Signal(0))
+	return err == nil || errors.Is(err, os.ErrPermission)
+}
+
+// calledAs is how a person starts this program: from its source, or by its name.
+func calledAs() string {
+	path, err := os.Executable()
+	if err == nil && strings.Contains(path, "go-build") {
+		return "go run ."
+	}
+	return "allgreen"
+}
+
+// publish leaves the world where --lab finds it.
 func (c *labCommand) publish(file *world.File) error {
 	path := labFile()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -165,7 +201,11 @@ func (c *labCommand) tell(w io.Writer, s step) error {
 	if c.JSON {
 		return nil
 	}
-	fmt.Fprintf(w, "\n%s  allgreen check --lab %s\n        %s\n\n", s.Step, s.Target, s.About)
+	fmt.Fprintf(w, "
+%s  %s check --lab --battery %s
+        %s
+
+", s.Step, calledAs(), s.Target, s.About)
 	if s.Report == nil {
 		return errors.New("the lab has no domain " + s.Target)
 	}
@@ -208,14 +248,16 @@ func invite(w io.Writer, file *world.File) error {
 	_, err := fmt.Fprintf(w, `
 Try, in another terminal:
 
-  allgreen check --lab red.example
-  %s   the same in a browser
-  allgreen check --lab --html report.html green.example red.example
-  allgreen spf --lab --ip 192.0.2.1 --from joe@green.example
-  dig @%s -p %d green.example MX
-  swaks --server %s --port %d --to postmaster@green.example --quit RCPT
+  %[1]s check --lab red.example
+  %[1]s check --lab --battery open-relay.example
+  %[1]s check --lab --html report.html green.example red.example
+  %[1]s spf --lab --ip 192.0.2.1 --from joe@green.example
+  dig @%[2]s -p %[3]d green.example MX
+  swaks --server 127.10.1.10 --port %[4]d --to postmaster@green.example --quit RCPT
+
+or look at it in a browser: %[5]s
 
 It runs until Ctrl-C.
-`, file.Page, resolver.Addr(), resolver.Port(), "127.10.1.10", file.Ports[25])
+`, calledAs(), resolver.Addr(), resolver.Port(), file.Ports[25], file.Page)
 	return err
 }

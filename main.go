@@ -55,9 +55,7 @@ func main() {
 func run(ctx context.Context, args []string, io streams) int {
 	var cli commandLine
 	parser, exited := newParser(&cli, io)
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
+	args = inWords(args)
 	parsed, err := parser.Parse(args)
 	if *exited {
 		return exitOK
@@ -71,6 +69,20 @@ func run(ctx context.Context, args []string, io streams) int {
 		return report(io.err, err)
 	}
 	return report(io.err, parsed.Run())
+}
+
+// inWords lets people say what they mean: nothing and "help" ask for help, and
+// --version for the version.
+func inWords(args []string) []string {
+	switch {
+	case len(args) == 0:
+		return []string{"--help"}
+	case args[0] == "help":
+		return append(args[1:len(args):len(args)], "--help")
+	case args[0] == "--version":
+		return []string{"version"}
+	}
+	return args
 }
 
 // newParser builds the parser; exited becomes true when it printed help.
