@@ -152,7 +152,7 @@ func (a *Audit) judge(ctx context.Context, s *Subject, progress Progress) []find
 	running.Wait()
 	var all []finding.Finding
 	for _, c := range todo {
-		if a.Options.wants(c.About()) {
+		if a.Options.wants(c.About()) || v.isTheReason(c.About().ID) {
 			all = append(all, v.findings[c.About().ID]...)
 		}
 	}
@@ -182,12 +182,18 @@ func (a *Audit) selected(kind Scope) []Check {
 			need(about)
 		}
 	}
+	if len(needed) > 0 {
+		need(byID[existsID])
+	}
 	return slices.DeleteFunc(slices.Clone(a.Checks), func(c Check) bool { return !needed[c.About().ID] })
 }
 
 // run waits for what the check needs, runs it, and completes its findings.
 func (v *verdicts) run(ctx context.Context, c Check, s *Subject) []finding.Finding {
 	about := c.About()
+	if v.isGone(about) {
+		return nil
+	}
 	if missing, ok := v.missing(about.Needs); ok {
 		return []finding.Finding{about.complete(finding.Finding{
 			Code:    "needs",
@@ -203,6 +209,30 @@ func (v *verdicts) run(ctx context.Context, c Check, s *Subject) []finding.Findi
 		found[i] = about.complete(found[i])
 	}
 	return found
+}
+
+// isTheReason reports that this check tells why nothing else was judged: it is shown
+// whatever was asked for.
+func (v *verdicts) isTheReason(id string) bool {
+	return id == existsID && slices.ContainsFunc(v.findings[id], func(f finding.Finding) bool { return f.Status != finding.Green })
+}
+
+// isGone reports that the domain was found not to exist, or that nobody can tell:
+// then only that is said.
+func (v *verdicts) isGone(about About) bool {
+	done, runs := v.done[existsID]
+	if !runs || about.ID == existsID {
+		return false
+	}
+	<-done
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, f := range v.findings[existsID] {
+		if f.Status == finding.Red || f.Code == "no-names" {
+			return true
+		}
+	}
+	return false
 }
 
 // missing is the first needed check that is not fulfilled: red, unknown, or
