@@ -19,7 +19,7 @@ func dmarcChecks() []Check {
 	}
 }
 
-const dmarcFix = "Publish one TXT record at _dmarc.<domain>: \"v=DMARC1; p=quarantine; rua=mailto:dmarc@<domain>\", or begin with p=none " +
+const dmarcFix = "Publish one TXT record at _dmarc.<domain>: \"v=DMARC1; p=quarantine; rua=mailto:postmaster@<domain>\", or begin with p=none " +
 	"where mail is already sent and not yet signed everywhere, and raise it as the reports allow."
 
 var dmarcRecord = rule{About{
@@ -44,7 +44,7 @@ var dmarcRecord = rule{About{
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	d := s.DMARCOf(ctx, s.Domain())
 	f := finding.Finding{Subject: s.String(), Evidence: d.Walk.Trace()}
-	f.Records = []finding.Record{finding.TXT("_dmarc."+s.String()+".", "v=DMARC1; p=quarantine; rua=mailto:postmaster@"+s.String())}
+	f.Records = []finding.Record{s.suggestDMARC(ctx)}
 	first := firstStep(d)
 	switch {
 	case d.Err != nil:
@@ -66,6 +66,16 @@ var dmarcRecord = rule{About{
 	}
 	return one(f)
 }}
+
+// suggestDMARC is the record to begin with: reject where nothing is ever sent, for
+// there nothing can be lost and no report arrives.
+func (s *Subject) suggestDMARC(ctx context.Context) finding.Record {
+	text := "v=DMARC1; p=quarantine; rua=mailto:postmaster@" + s.String()
+	if s.sendsNothing(ctx) {
+		text = "v=DMARC1; p=reject"
+	}
+	return finding.TXT("_dmarc."+s.String()+".", text)
+}
 
 func firstStep(d dmarc.Discovery) *dmarc.Step {
 	if len(d.Walk.Steps) == 0 {

@@ -26,7 +26,7 @@ var dnsServers = rule{About{
 		{"spread", finding.Green, "name servers in more than one network"},
 		{"single", finding.Yellow, "there is one name server"},
 		{"one-network", finding.Yellow, "all name servers are in one small network"},
-		{"one-system", finding.Yellow, "all name servers are in one autonomous system"},
+		{"one-system", finding.Skip, "all name servers are in one autonomous system, as with most DNS hosters"},
 	},
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	d := s.Delegation(ctx)

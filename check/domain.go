@@ -38,7 +38,7 @@ var domainExists = rule{About{
 	if x.Kind == route.Unknown {
 		return one(unseen(s.String(), x.Err))
 	}
-	if !errors.Is(x.Err, world.ErrNoName) {
+	if !errors.Is(x.Err, world.ErrNoName) || len(x.Aliases) > 0 { // an alias of nothing is a name all the same
 		return one(finding.Finding{Code: "exists", Subject: s.String(), Summary: s.String() + " exists"})
 	}
 	f := finding.Finding{Code: "no-domain", Subject: s.String(), Summary: s.String() + " does not exist", Evidence: []string{evidenceOf(x.Err)}}

@@ -8,6 +8,7 @@ import (
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailauth"
+	"github.com/allgreen-mail/allgreen/smtp"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
@@ -51,7 +52,6 @@ func judgeForwardConfirmed(ctx context.Context, s *Subject) []finding.Finding {
 
 func (s *Subject) judgeIPRev(ctx context.Context, a SendingAddress) finding.Finding {
 	rev := s.IPRev(ctx, a.IP)
-	wanted := s.wantedName(ctx, a)
 	f := finding.Finding{Subject: a.IP.String()}
 	switch rev.Result {
 	case mailauth.IPRevPass:
@@ -61,8 +61,7 @@ func (s *Subject) judgeIPRev(ctx context.Context, a SendingAddress) finding.Find
 		f.Code = "no-ptr"
 		f.Summary = fmt.Sprintf("%s has no PTR record", a.IP)
 		f.Evidence = []string{evidenceOf(rev.Err)}
-		f.Fix = fmt.Sprintf("Ask the owner of %s to set its PTR record to %s.", a.IP, wanted)
-		f.Records = []finding.Record{{Name: world.ReverseName(a.IP).String(), Type: "PTR", Value: wanted.String() + "."}}
+		s.wantPTR(ctx, &f, a)
 	case mailauth.IPRevFail:
 		s.describeUnconfirmed(ctx, &f, rev)
 	default:
@@ -93,7 +92,8 @@ func addressType(ip netip.Addr) string {
 }
 
 // wantedName is the name that the PTR record of an address should carry: that of
-// the MX host that has it, else of the best MX host, else mail.<domain>.
+// the MX host that has it, else of the best MX host, else what the server calls
+// itself, else mail.<domain>; zero when nothing is known.
 func (s *Subject) wantedName(ctx context.Context, a SendingAddress) mail.Domain {
 	servers := s.Servers(ctx)
 	for _, v := range servers {
@@ -104,15 +104,30 @@ func (s *Subject) wantedName(ctx context.Context, a SendingAddress) mail.Domain 
 	if len(servers) > 0 && !servers[0].Name.IsZero() {
 		return servers[0].Name
 	}
-	if s.Target.Kind == Message {
-		if d, err := mail.ParseDomain(s.Handover(ctx).HELO); err == nil && d.Labels() > 1 {
-			return d
-		}
+	said := ""
+	switch s.Target.Kind {
+	case Message:
+		said = s.Handover(ctx).HELO
+	case Address:
+		said = smtp.NameIn(s.Visit(ctx, a.IP).Hello)
+	case Domain:
+		said = "mail." + s.Domain().String()
 	}
-	if d := s.Domain(); !d.IsZero() {
-		return mail.MustParseDomain("mail." + d.String())
+	if d, err := mail.ParseDomain(said); err == nil && d.Labels() > 1 {
+		return d
 	}
-	return mail.MustParseDomain("mail.example.com")
+	return mail.Domain{}
+}
+
+// wantPTR adds what the PTR record should be, where a name is known.
+func (s *Subject) wantPTR(ctx context.Context, f *finding.Finding, a SendingAddress) {
+	wanted := s.wantedName(ctx, a)
+	if wanted.IsZero() {
+		f.Fix = fmt.Sprintf("Ask the owner of %s to set its PTR record to the name that the server says in EHLO.", a.IP)
+		return
+	}
+	f.Fix = fmt.Sprintf("Ask the owner of %s to set its PTR record to %s.", a.IP, wanted)
+	f.Records = []finding.Record{{Name: world.ReverseName(a.IP).String(), Type: "PTR", Value: wanted.String() + "."}}
 }
 
 var rdnsName = rule{About{

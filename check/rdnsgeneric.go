@@ -52,8 +52,7 @@ func (s *Subject) judgeGeneric(ctx context.Context, a SendingAddress, name world
 	default:
 		return f
 	}
-	wanted := s.wantedName(ctx, a)
 	f.Evidence = []string{fmt.Sprintf("%s PTR: %s", world.ReverseName(a.IP), name.Text())}
-	f.Records = []finding.Record{{Name: world.ReverseName(a.IP).String(), Type: "PTR", Value: wanted.String() + "."}}
+	s.wantPTR(ctx, &f, a)
 	return f
 }
