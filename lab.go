@@ -201,11 +201,7 @@ func (c *labCommand) tell(w io.Writer, s step) error {
 	if c.JSON {
 		return nil
 	}
-	fmt.Fprintf(w, "
-%s  %s check --lab --battery %s
-        %s
-
-", s.Step, calledAs(), s.Target, s.About)
+	fmt.Fprintf(w, "\n%s  %s check --lab --battery %s\n        %s\n\n", s.Step, calledAs(), s.Target, s.About)
 	if s.Report == nil {
 		return errors.New("the lab has no domain " + s.Target)
 	}
