@@ -115,9 +115,10 @@ func (c *checkCommand) once(ctx context.Context, w *world.World, o check.Options
 	verdict := finding.Skip
 	var reports []*finding.Report
 	var failed error
+	var interrupted bool
 	each := func(r *finding.Report) {
 		line.clear()
-		if ctx.Err() != nil {
+		if interrupted = interrupted || ctx.Err() != nil; interrupted {
 			return // what was not finished is no verdict
 		}
 		verdict = finding.Worse(verdict, r.Verdict)
@@ -130,7 +131,7 @@ func (c *checkCommand) once(ctx context.Context, w *world.World, o check.Options
 		verdict = finding.Worse(verdict, finding.Unknown) // some targets were not begun
 	}
 	line.clear()
-	if ctx.Err() != nil {
+	if interrupted {
 		fmt.Fprintln(io.err, "allgreen: interrupted")
 		return exitInterrupted, nil
 	}
