@@ -71,7 +71,7 @@ var dmarcRecord = rule{About{
 // there nothing can be lost and no report arrives.
 func (s *Subject) suggestDMARC(ctx context.Context) finding.Record {
 	text := "v=DMARC1; p=quarantine; rua=mailto:postmaster@" + s.String()
-	if s.sendsNothing(ctx) {
+	if nothing, err := s.sendsNothing(ctx); nothing && err == nil {
 		text = "v=DMARC1; p=reject"
 	}
 	return finding.TXT("_dmarc."+s.String()+".", text)
