@@ -171,12 +171,14 @@ var webPTRDomain = rule{About{
 	var found []finding.Finding
 	var seen []mail.Domain
 	for _, a := range s.Addresses(ctx) {
-		for _, name := range s.confirmedNames(ctx, a.IP) {
-			if d := name.Registrable(); !slices.Contains(seen, d) {
-				seen = append(seen, d)
-				found = append(found, s.judgePTRSite(ctx, a, d))
-			}
-			break // the first name is the one that people look at
+		names := s.confirmedNames(ctx, a.IP)
+		if len(names) == 0 {
+			continue
+		}
+		d := names[0].Registrable() // the first name is the one that people look at
+		if !slices.Contains(seen, d) {
+			seen = append(seen, d)
+			found = append(found, s.judgePTRSite(ctx, a, d))
 		}
 	}
 	return found

@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -160,9 +161,10 @@ func TestWebSites(t *testing.T) {
 			Transport: &http.Transport{
 				DisableKeepAlives: true,
 				TLSClientConfig:   &tls.Config{RootCAs: roots(t, l)},
-				Dial: func(_, address string) (net.Conn, error) {
+				DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
 					name, _, _ := strings.Cut(address, ":")
-					return net.Dial("tcp", socket(t, l, name, 443))
+					var d net.Dialer
+					return d.DialContext(ctx, "tcp", socket(t, l, name, 443))
 				},
 			},
 		}

@@ -116,7 +116,7 @@ func TestHostileServers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, _ := worldOf(t, Options{}, test.host)
-				a, err, took := lookupA(t, w, "a.test.")
+				a, took, err := lookupA(t, w, "a.test.")
 				var e *LookupError
 				if !errors.As(err, &e) || e.Kind != ErrTemporary || e.Detail != test.want || took != test.took {
 					t.Errorf("got %+v, %v after %s; want %q after %s", a, err, took, test.want, test.took)
@@ -141,7 +141,7 @@ func TestGuessedAnswersAreSkipped(t *testing.T) {
 				send(network, conn, m)
 			}
 		})
-		a, err, _ := lookupA(t, w, "a.test.")
+		a, _, err := lookupA(t, w, "a.test.")
 		if err != nil || a.Records[0].(*dns.A).A.String() != "192.0.2.50" {
 			t.Errorf("got %+v, %v", a, err)
 		}
@@ -168,7 +168,7 @@ func TestUnaskedRecords(t *testing.T) {
 			return m
 		}))
 		for name, want := range map[Name]string{"a.test.": "192.0.2.7", "b.test.": "192.0.2.8"} {
-			a, err, _ := lookupA(t, w, name)
+			a, _, err := lookupA(t, w, name)
 			if err != nil || len(a.Records) != 1 || a.Records[0].(*dns.A).A.String() != want {
 				t.Errorf("%s: got %+v, %v", name, a, err)
 			}

@@ -135,7 +135,7 @@ func (s *Signer) check() error {
 		return fmt.Errorf("%.80q is not a selector", s.Selector)
 	}
 	if s.Headers != nil && !slices.ContainsFunc(s.Headers, isFrom) {
-		return errors.New("From must be signed") // RFC 6376 section 5.4
+		return errors.New("the From field must be signed") // RFC 6376 section 5.4
 	}
 	if s.AUID != "" {
 		_, host, ok := strings.Cut(s.AUID, "@")
