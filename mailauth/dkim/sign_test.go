@@ -128,7 +128,7 @@ func TestSignRefuses(t *testing.T) {
 		{"no selector", plainMessage, with(func(s *Signer) { s.Selector = "" }), "not a selector"},
 		{"no key", plainMessage, with(func(s *Signer) { s.Key = nil }), "and a key"},
 		{"ECDSA", plainMessage, with(func(s *Signer) { s.Key = p256 }), "no algorithm"},
-		{"From left out", plainMessage, with(func(s *Signer) { s.Headers = []string{"To"} }), "From must be signed"},
+		{"From left out", plainMessage, with(func(s *Signer) { s.Headers = []string{"To"} }), "From field must be signed"},
 		{"i= elsewhere", plainMessage, with(func(s *Signer) { s.AUID = "a@example.org" }), "no identifier within"},
 	}
 	for _, tt := range tests {
