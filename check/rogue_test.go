@@ -169,7 +169,7 @@ func (r rogue) serve(t *testing.T, at netip.AddrPort) {
 }
 
 func TestRogueServers(t *testing.T) {
-	o := lab.Options{}
+	o := lab.Options{Bare: true}
 	for i, r := range rogues {
 		o.Domains = append(o.Domains, lab.Domain{Name: fmt.Sprintf("rogue%d.example", i), Net: 200 + i, Dark: []string{"mx"}, About: r.name})
 	}
@@ -247,8 +247,8 @@ var product = regexp.MustCompile(`allgreen/(check|world|smtp|tlsprobe|route|repu
 func checkGoroutines(t *testing.T) {
 	t.Helper()
 	var left []string
+	stacks := make([]byte, 4<<20)
 	for begun := time.Now(); time.Since(begun) < 2*time.Second; runtime.Gosched() {
-		stacks := make([]byte, 8<<20)
 		left = slices.DeleteFunc(strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n"), func(stack string) bool {
 			return !product.MatchString(stack) || strings.Contains(stack, "allgreen/lab") || strings.Contains(stack, "testing.tRunner")
 		})
@@ -288,6 +288,7 @@ func TestHostileWeb(t *testing.T) {
 		sites = append(sites, host.Site{Name: name + d.Name, Pages: endless})
 	}
 	l, err := lab.Start(t.Context(), lab.Options{
+		Bare:    true,
 		Domains: []lab.Domain{d},
 		Web:     []host.Web{{Addr: netip.MustParseAddr("127.10.200.80"), Sites: sites}},
 	})
