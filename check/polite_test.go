@@ -28,6 +28,7 @@ var (
 // what is done to them.
 type watched struct {
 	world.Network
+	lab    world.Map // where the lab lies: the audit must not know that it is in one
 	really map[netip.Addr]netip.Addr
 
 	mu       sync.Mutex
@@ -40,9 +41,9 @@ func (w *watched) DialContext(ctx context.Context, network, address string) (net
 	to := netip.MustParseAddrPort(address)
 	real, strange := w.really[to.Addr()]
 	if !strange {
-		return w.Network.DialContext(ctx, network, address)
+		return w.Network.DialContext(ctx, network, w.lab.Socket(to).String())
 	}
-	conn, err := w.Network.DialContext(ctx, network, netip.AddrPortFrom(real, to.Port()).String())
+	conn, err := w.Network.DialContext(ctx, network, w.lab.Socket(netip.AddrPortFrom(real, to.Port())).String())
 	if err != nil {
 		return nil, err
 	}
@@ -120,11 +121,11 @@ $ORIGIN %s.
 	}
 	w := l.World()
 	n := &watched{
-		Network: w.Network, really: map[netip.Addr]netip.Addr{strangerOne: real, strangerTwo: real},
+		Network: w.Network, lab: w.Map, really: map[netip.Addr]netip.Addr{strangerOne: real, strangerTwo: real},
 		open: map[netip.Addr]int{}, most: map[netip.Addr]int{}, commands: map[string]int{},
 	}
 	w.Network = n
-	w.Map.Public = append(w.Map.Public, strangers)
+	w.Map = world.Map{Public: append(w.Map.Public, strangers)}
 	return w, n
 }
 

@@ -54,7 +54,8 @@ func (oneServer) Listen(context.Context, string, string) (net.Listener, error) {
 // proberOf is a prober that speaks with a server of a test.
 func proberOf(t *testing.T, serve func(net.Conn)) prober {
 	t.Helper()
-	a := &Audit{World: &world.World{Network: oneServer(serve)}, Options: Options{Timeout: 5 * time.Second}}
+	here := world.Map{Public: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	a := &Audit{World: &world.World{Network: oneServer(serve), Map: here}, Options: Options{Timeout: 5 * time.Second}}
 	s := newSubject(t.Context(), a, Target{Kind: Domain, Domain: mail.MustParseDomain("example.com")})
 	return prober{subject: s, to: netip.MustParseAddrPort("127.0.0.1:25")}
 }
