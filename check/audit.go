@@ -122,6 +122,7 @@ func (a *Audit) begin(ctx context.Context, targets []Target, width int, queue ch
 
 // verdicts are the findings of the checks of one subject as they come in.
 type verdicts struct {
+	needs    map[string][]string
 	done     map[string]chan struct{}
 	findings map[string][]finding.Finding
 	mu       sync.Mutex
@@ -130,9 +131,10 @@ type verdicts struct {
 // judge runs the wanted checks, and silently those that they need, all at once.
 func (a *Audit) judge(ctx context.Context, s *Subject, progress Progress) []finding.Finding {
 	todo := a.selected(s.Target.Kind)
-	v := &verdicts{done: map[string]chan struct{}{}, findings: map[string][]finding.Finding{}}
+	v := &verdicts{needs: map[string][]string{}, done: map[string]chan struct{}{}, findings: map[string][]finding.Finding{}}
 	for _, c := range todo {
 		v.done[c.About().ID] = make(chan struct{})
+		v.needs[c.About().ID] = c.About().Needs
 	}
 	var running sync.WaitGroup
 	var count int
@@ -220,14 +222,11 @@ func (v *verdicts) isTheReason(id string) bool {
 // isGone reports that the domain was found not to exist, or that nobody can tell:
 // then only that is said.
 func (v *verdicts) isGone(about About) bool {
-	done, runs := v.done[existsID]
-	if !runs || about.ID == existsID {
+	if about.ID == existsID {
 		return false
 	}
-	<-done
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for _, f := range v.findings[existsID] {
+	found, _ := v.of(existsID)
+	for _, f := range found {
 		if f.Status == finding.Red || f.Code == "no-names" {
 			return true
 		}
@@ -235,25 +234,53 @@ func (v *verdicts) isGone(about About) bool {
 	return false
 }
 
-// missing is the first needed check that is not fulfilled: red, unknown, or
-// itself skipped for want of another.
+// missing is the first needed check that is not fulfilled: red, unknown, itself
+// skipped for want of another, or without a finding where it should have had one.
 func (v *verdicts) missing(needs []string) (string, bool) {
 	for _, id := range needs {
-		done, runs := v.done[id]
+		found, runs := v.of(id)
 		if !runs {
 			continue
 		}
-		<-done
-		v.mu.Lock()
-		found := v.findings[id]
-		v.mu.Unlock()
 		for _, f := range found {
 			if f.Status == finding.Red || f.Status == finding.Unknown || f.Code == "needs" {
 				return id, true
 			}
 		}
+		if len(found) == 0 && !v.isInapplicable(id) {
+			return id, true
+		}
 	}
 	return "", false
+}
+
+// isInapplicable reports that a check had nothing to judge for a known reason: what
+// it builds on is not there, and was skipped or was silent itself.
+func (v *verdicts) isInapplicable(id string) bool {
+	for _, need := range v.needs[id] {
+		found, runs := v.of(need)
+		seen := slices.ContainsFunc(found, func(f finding.Finding) bool { return f.Status != finding.Skip })
+		switch {
+		case !runs:
+		case len(found) == 0 && v.isInapplicable(need):
+			return true
+		case len(found) > 0 && !seen:
+			return true
+		}
+	}
+	return false
+}
+
+// of waits for the findings of a check, if it runs at all.
+func (v *verdicts) of(id string) (found []finding.Finding, runs bool) {
+	done, runs := v.done[id]
+	if !runs {
+		return nil, false
+	}
+	<-done
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.findings[id], true
 }
 
 // complete fills in what the manual page knows better than the judgement.

@@ -25,6 +25,7 @@ var danePresent = rule{About{
 	Affects:   daneSenders,
 	Who:       finding.DNSOwner,
 	Scope:     Domain | Host,
+	Needs:     []string{"mx.exists"},
 	Codes: []Code{
 		{"published", finding.Green, "the host has TLSA records"},
 		{"none", finding.Skip, "no host has TLSA records"},
