@@ -28,8 +28,8 @@ func says(id, code string, needs ...string) Check {
 	}}
 }
 
-// silent is a check that finds nothing to judge, or says one code of status Skip.
-func silent(id, code string, needs ...string) Check {
+// quiet is a check that finds nothing to judge, or says one code of status Skip.
+func quiet(id, code string, needs ...string) Check {
 	return rule{About{ID: id, Scope: Domain, Needs: needs, Codes: []Code{{"none", finding.Skip, "not there"}}},
 		func(context.Context, *Subject) []finding.Finding {
 			if code == "" {
@@ -68,8 +68,8 @@ func TestAuditOrderAndNeeds(t *testing.T) {
 		{"needed later in the list", nil, []Check{says("b.x", "good", "a.x"), says("a.x", "bad")}, []string{"b.x=needs", "a.x=bad"}, finding.Red},
 		{"only a group", []string{"b"}, []Check{says("a.x", "good"), says("b.x", "good")}, []string{"b.x=good"}, finding.Green},
 		{"only, needs run silently", []string{"c.x"}, []Check{says("a.x", "bad"), says("b.x", "good", "a.x"), says("c.x", "good", "b.x")}, []string{"c.x=needs"}, finding.Unknown},
-		{"what is needed has not one finding", nil, []Check{says("a.x", "good"), silent("b.x", "", "a.x"), says("c.x", "good", "b.x")}, []string{"a.x=good", "c.x=needs"}, finding.Green},
-		{"what is needed is not there to be judged", nil, []Check{silent("a.x", "none"), silent("b.x", "", "a.x"), silent("c.x", "", "b.x"), silent("d.x", "none", "c.x")}, []string{"a.x=none", "d.x=none"}, finding.Unknown},
+		{"what is needed has not one finding", nil, []Check{says("a.x", "good"), quiet("b.x", "", "a.x"), says("c.x", "good", "b.x")}, []string{"a.x=good", "c.x=needs"}, finding.Green},
+		{"what is needed is not there to be judged", nil, []Check{quiet("a.x", "none"), quiet("b.x", "", "a.x"), quiet("c.x", "", "b.x"), quiet("d.x", "none", "c.x")}, []string{"a.x=none", "d.x=none"}, finding.Unknown},
 		{"nothing to judge", []string{"z"}, []Check{says("a.x", "good")}, nil, finding.Unknown},
 	}
 	for _, tt := range tests {

@@ -29,27 +29,32 @@ var backscatterUnknown = rule{About{
 		{"refused", finding.Green, "an unknown mailbox is refused at RCPT"},
 		{"accepts-all", finding.Red, "a mailbox that nobody has is accepted: catch-all, or backscatter later"},
 		{"deferred", finding.Unknown, "an unknown mailbox gets a temporary error, as with greylisting"},
+		refusesUs,
 	},
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	return eachVisit(ctx, s, func(v Server, visit *Visit) finding.Finding {
 		a := visit.Unknown
 		f := finding.Finding{Evidence: a.Evidence()}
-		switch {
-		case visit.For != s.mailDomain():
+		if visit.For != s.mailDomain() {
 			f.Code, f.Summary = "asked-already", fmt.Sprintf("%s was asked on behalf of %s in this run", v, visit.For)
-		case a.WhyNot != "":
+			return f
+		}
+		if a.WhyNot != "" {
 			f.Code, f.Summary = "asked-already", a.WhyNot
-		case a.Reply.IsPositive():
+			return f
+		}
+		switch visit.unknownStance() {
+		case accepts:
 			f.Code, f.Summary = "accepts-all", v.String()+" accepts mail for a mailbox that nobody has"
-		case a.Reply.IsTransient():
+		case postpones:
 			f.Code, f.Summary = "deferred", fmt.Sprintf("%s defers an unknown mailbox: %s", v, a.Reply)
 			f.Fix = "If this is greylisting, the answer comes only later; ask again in some minutes."
-		case a.Reply.IsPermanent():
+		case denies, disowns:
 			f.Code, f.Summary, f.Evidence = "refused", fmt.Sprintf("%s refuses an unknown mailbox: %s", v, a.Reply), nil
-		case a.Err != nil:
-			return unseen(v.String(), a.Err)
+		case shuns:
+			return shunned(v, a.Reply.String(), a.Evidence())
 		default:
-			return finding.Finding{}
+			return visit.unanswered(v, a)
 		}
 		return f
 	})

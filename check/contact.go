@@ -71,6 +71,7 @@ func contactCodes() []Code {
 		{"undeliverable", finding.Yellow, "its domain takes no mail"},
 		{"refused", finding.Yellow, "the server refuses the mailbox"},
 		{"deferred", finding.Unknown, "the server answers with a temporary error"},
+		refusesUs,
 	}
 }
 
@@ -103,18 +104,16 @@ func (s *Subject) askContact(ctx context.Context, c Contact, f *finding.Finding)
 		}
 		visit := s.Visit(ctx, v.IP)
 		asked := visit.Roles[c.Address.Local]
-		switch {
-		case !asked.IsAnswered():
+		if !asked.IsAnswered() {
 			continue
-		case asked.Reply.IsPositive() && visit.Unknown.Reply.IsPositive():
-			f.Summary = fmt.Sprintf("%s, named in %s, is accepted, as every mailbox there is", c.Address, c.Where)
-		case asked.Reply.IsPositive():
-			f.Summary = fmt.Sprintf("%s, named in %s, is accepted", c.Address, c.Where)
-		case asked.Reply.IsTransient():
-			f.Code, f.Summary = "deferred", fmt.Sprintf("%s, named in %s, is deferred: %s", c.Address, c.Where, asked.Reply)
-		default:
-			f.Code, f.Summary = "refused", fmt.Sprintf("%s, named in %s, is refused: %s", c.Address, c.Where, asked.Reply)
-			f.Evidence = asked.Evidence()
+		}
+		said := judgeRecipient(v, visit, fmt.Sprintf("%s, named in %s,", c.Address, c.Where), asked)
+		f.Summary, f.Evidence, f.Fix = said.Summary, said.Evidence, said.Fix
+		switch {
+		case said.Code != "accepted":
+			f.Code = said.Code
+		case visit.Unknown.Reply.IsPositive():
+			f.Summary += ", as every mailbox there is"
 		}
 		return
 	}

@@ -80,7 +80,8 @@ func judgeHELOName(name string) (code, summary string) {
 	return "host-name", "calls itself " + d.String()
 }
 
-// eachVisit judges each server that could be talked to as far as EHLO.
+// eachVisit judges each server that could be talked to as far as EHLO. Of those that
+// ended before, smtp.basics tells.
 func eachVisit(ctx context.Context, s *Subject, judge func(Server, *Visit) finding.Finding) []finding.Finding {
 	return eachGreeting(ctx, s, func(v Server, visit *Visit) finding.Finding {
 		if !visit.Hello.IsPositive() {

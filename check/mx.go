@@ -141,6 +141,9 @@ var mxTarget = rule{About{
 			f.Records = []finding.Record{{Name: s.String() + ".", Type: "MX",
 				Value: fmt.Sprintf("%d %s", h.Preference, target)}}
 		}
+		if err := h.Err(); f.Code == "host" && err != nil && !isAbsence(h.Err4) && !isAbsence(h.Err6) {
+			return unseen(h.Name.Text(), err) // a CNAME would stand in an answer that nobody gave
+		}
 		return f
 	})
 }}
@@ -249,6 +252,9 @@ var mxCount = rule{About{
 	if n > 10 {
 		f.Code, f.Summary = "many", fmt.Sprintf("%d MX records", n)
 	}
+	if f.Code != "few" {
+		f.Evidence = []string{f.Summary}
+	}
 	return one(f)
 }}
 
@@ -288,29 +294,71 @@ var mxReachable = rule{About{
 	Needs:     []string{"mx.exists"},
 	Codes: []Code{
 		{"answers", finding.Green, "the host greets on port 25"},
-		{"some-dead", finding.Yellow, "this host does not answer, another does"},
+		{"some-dead", finding.Yellow, "this host does not answer; another does, or could not be seen"},
 		{"all-dead", finding.Red, "no host answers on port 25"},
 		{"no-greeting", finding.Red, "the host accepts the connection and does not greet"},
 		{"refuses-us", finding.Unknown, "the host answers and refuses to talk to this machine"},
 		{"blocked-here", finding.Unknown, "no host answers; port 25 may be blocked on the way out of this machine"},
+		{"no-way", finding.Unknown, "this machine has no way to the address"},
+		{"no-address", finding.Red, "the host has no address that the Internet can reach"},
+		{"not-visited", finding.Skip, "the host is beyond the addresses that one audit visits"},
 	},
 }, judgeReachable}
 
 func judgeReachable(ctx context.Context, s *Subject) []finding.Finding {
 	servers := s.Servers(ctx)
 	visits := s.visitAll(ctx, servers)
-	var alive []Server
-	for i, visit := range visits {
-		if visit.Unreached == nil {
-			alive = append(alive, servers[i])
-		}
-	}
-	var found []finding.Finding
+	found := s.judgeUnvisited(ctx)
+	alive, allDead := s.countAlive(ctx, servers, visits)
 	for i, v := range servers {
 		if visits[i].Unreached != nil && v.IP.Is6() && hasName(alive, v) {
 			continue // the host answers over IPv4; mx.ipv6 judges the rest
 		}
-		found = append(found, describeReach(v, visits[i], len(alive), s.World.IsLoopback(v.IP)))
+		found = append(found, describeReach(v, visits[i], len(alive) > 0, allDead))
+	}
+	return found
+}
+
+// countAlive are the servers that answer, and whether it was seen that none does:
+// silence may as well be a port that is blocked on the way out of this machine.
+func (s *Subject) countAlive(ctx context.Context, servers []Server, visits []*Visit) (alive []Server, allDead bool) {
+	allDead = !slices.ContainsFunc(s.Unvisited(ctx), Unvisited.isOpen)
+	for i, visit := range visits {
+		if visit.Unreached == nil {
+			alive = append(alive, servers[i])
+		}
+		allDead = allDead && s.isDead(visit)
+	}
+	return alive, allDead
+}
+
+// isDead reports that nothing listens at the host, and that neither our haste nor
+// our network can be the reason.
+func (s *Subject) isDead(v *Visit) bool {
+	switch {
+	case v.Unreached == nil || isOurs(v.Unreached):
+		return false
+	case s.World.IsLoopback(v.Host):
+		return true
+	}
+	return isRefused(v.Unreached)
+}
+
+// judgeUnvisited judges the hosts without an address to visit. What mx.address says
+// of the hosts of a domain is not repeated.
+func (s *Subject) judgeUnvisited(ctx context.Context) []finding.Finding {
+	var found []finding.Finding
+	for _, u := range s.Unvisited(ctx) {
+		switch {
+		case u.Err == errBeyond:
+			found = append(found, finding.Finding{Code: "not-visited", Subject: u.Name, Summary: u.Name + " was not visited: " + u.Err.Error()})
+		case u.isOpen():
+			found = append(found, unseen(u.Name, u.Err))
+		case s.Target.Kind == Host:
+			found = append(found, finding.Finding{Code: "no-address", Subject: u.Name, Who: finding.DNSOwner, Evidence: []string{evidenceOf(u.Err)},
+				Summary: u.Name + " has no address that the Internet can reach",
+				Fix:     "Give the host an A record (and AAAA) with a public address, or correct the spelling of the name."})
+		}
 	}
 	return found
 }
@@ -331,7 +379,7 @@ func hasName(servers []Server, v Server) bool {
 	return slices.ContainsFunc(servers, func(w Server) bool { return w.Name == v.Name && !v.Name.IsZero() })
 }
 
-func describeReach(v Server, visit *Visit, alive int, near bool) finding.Finding {
+func describeReach(v Server, visit *Visit, alive, allDead bool) finding.Finding {
 	f := finding.Finding{Subject: v.String(), Evidence: visit.Transcript}
 	switch {
 	case visit.Banner.IsPositive():
@@ -340,13 +388,18 @@ func describeReach(v Server, visit *Visit, alive int, near bool) finding.Finding
 		f.Code, f.Summary = "refuses-us", v.String()+" refuses this machine at the greeting: "+visit.Banner.String()
 		f.Fix = "Ask from another address: this one may be on a list that the server uses, or too busy for guests."
 		return f
+	case isOurs(visit.Ended):
+		return unseen(v.String(), visit.Ended)
 	case visit.Unreached == nil:
 		f.Code, f.Summary = "no-greeting", fmt.Sprintf("%s accepts the connection and does not greet: %.120s", v, visit.Ended)
 		f.Fix = "Look at the server's log, and at what stands in front of it: the first line must be a 220 greeting, at once."
-	case alive > 0:
-		f.Code, f.Summary = "some-dead", fmt.Sprintf("%s does not answer on port 25 (%s)", v, visit.Unreached)
-	case near || isRefused(visit.Unreached):
+	case isNoRoute(visit.Unreached):
+		f.Code, f.Summary = "no-way", fmt.Sprintf("%s could not be reached: this machine has no way to the address (%s)", v, visit.Unreached)
+		f.Fix = "Run the check on a machine with this kind of network: for an IPv6 address, one with IPv6."
+	case allDead:
 		f.Code, f.Summary = "all-dead", fmt.Sprintf("%s does not answer on port 25 (%s)", v, visit.Unreached)
+	case alive || isRefused(visit.Unreached):
+		f.Code, f.Summary = "some-dead", fmt.Sprintf("%s does not answer on port 25 (%s)", v, visit.Unreached)
 	default:
 		f.Code, f.Summary = "blocked-here", fmt.Sprintf("%s could not be reached on port 25 (%s)", v, visit.Unreached)
 		f.Fix = "Many networks block outbound port 25: run allgreen check egress here, or this check from another machine."

@@ -94,6 +94,7 @@ func judgeParked(ctx context.Context, s *Subject) []finding.Finding {
 		if what != "" {
 			missing = append(missing, what)
 			f.Records = append(f.Records, record)
+			f.Evidence = append(f.Evidence, record.Name+" "+record.Type+": not as below")
 		}
 	}
 	f.Code, f.Summary = "parked", s.String()+" is closed to mail in every way"

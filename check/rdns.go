@@ -40,6 +40,9 @@ var rdnsForwardConfirmed = rule{About{
 func judgeForwardConfirmed(ctx context.Context, s *Subject) []finding.Finding {
 	addresses := s.Addresses(ctx)
 	if len(addresses) == 0 {
+		if err := s.addressesErr(ctx); err != nil {
+			return one(unseen(s.String(), err))
+		}
 		return one(finding.Finding{Code: "no-address", Subject: s.String(),
 			Summary: "no sending address is known; name one with --ip"})
 	}

@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/smtp"
@@ -26,7 +25,7 @@ func (v *visitor) settleSender(ctx context.Context) error {
 	}
 	err := v.askRecipient(ctx, &again, postmaster)
 	if again.Reply.IsPositive() {
-		v.NullSender = asked
+		v.NullSender, v.Sender = asked, again
 	} else {
 		v.sender = mail.Address{}
 	}
@@ -34,15 +33,14 @@ func (v *visitor) settleSender(ctx context.Context) error {
 }
 
 func (v *visitor) askRecipients(ctx context.Context) error {
+	if v.For.IsZero() {
+		v.Unknown.WhyNot = "there is no domain to ask about"
+	}
 	if err := v.fresh(ctx); err != nil {
 		return err
 	}
-	if err := v.askRecipient(ctx, &v.Relay, outsider); err != nil {
+	if err := v.askRecipient(ctx, &v.Relay, outsider); err != nil || v.For.IsZero() {
 		return err
-	}
-	if v.For.IsZero() {
-		v.Unknown.WhyNot = "there is no domain to ask about"
-		return nil
 	}
 	if err := v.fresh(ctx); err != nil {
 		return err
@@ -99,14 +97,11 @@ const (
 // fresh begins another transaction. Servers count commands that lead to no mail,
 // and hang up: Exim after ten. So there are as few as possible.
 func (v *visitor) fresh(ctx context.Context) error {
-	if _, err := v.client.Rset(ctx); err != nil {
+	if _, err := v.say(ctx, "RSET"); err != nil {
 		return err
 	}
-	answer, err := v.client.Mail(ctx, v.sender, smtp.MailOptions{})
-	v.open = transaction{}
-	if !answer.IsPositive() {
-		v.open.refused = fmt.Errorf("the sender %s was not accepted: %s", v.sender.Path(), answer)
-	}
+	answer, err := v.say(ctx, smtp.MailCommand(v.sender, smtp.MailOptions{}))
+	v.open = transaction{refused: refusal("the sender "+v.sender.Path(), answer)}
 	return err
 }
 

@@ -27,6 +27,7 @@ var relayCodes = []Code{
 	{"deferred", finding.Unknown, "the attempts got a temporary error"},
 	{"catch-all", finding.Skip, "accepted as any local mailbox is, and nothing came out"},
 	{"not-tried", finding.Skip, "the attempts do not fit this host"},
+	refusesUs,
 }
 
 // relayAbout is the manual page of one row of the battery.
@@ -240,11 +241,13 @@ func judgeOneRelay(v Server, visit *Visit, why error) finding.Finding {
 	case a.WhyNot != "":
 		f.Code, f.Summary = "asked-already", a.WhyNot
 	case !a.IsAnswered():
-		return finding.Finding{}
+		return visit.unanswered(v, a)
 	case a.Reply.IsPositive():
 		f.Code, f.Summary = "may-be-open", fmt.Sprintf("%s accepts a recipient elsewhere: %s; no message was sent (%s)", v, a.Reply, why)
 	case outcomeOf(a.Reply, nil) == Deferred:
 		f.Code, f.Summary = "deferred", fmt.Sprintf("%s defers a recipient elsewhere: %s", v, a.Reply)
+	case mentions(a.Reply, clientWords) && !mentions(a.Reply, relayWords):
+		return shunned(v, a.Reply.String(), a.Evidence())
 	default:
 		f.Code, f.Summary = "refused", fmt.Sprintf("%s refuses to relay in the one attempt that was made: %s", v, a.Reply)
 	}

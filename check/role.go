@@ -63,6 +63,7 @@ func roleCodes(refused finding.Status) []Code {
 		{"accepted", finding.Green, "the MX accepts the address"},
 		{"refused", refused, "the MX refuses the address"},
 		{"deferred", finding.Unknown, "the MX answers with a temporary error"},
+		refusesUs,
 	}
 }
 
@@ -80,30 +81,38 @@ func (s *Subject) judgeRoles(ctx context.Context, roles ...string) []finding.Fin
 
 func (s *Subject) judgeRole(ctx context.Context, role string) finding.Finding {
 	address := role + "@" + s.Domain().String()
-	f := finding.Finding{Subject: address}
+	var f finding.Finding
 	for _, v := range s.Servers(ctx) {
 		visit := s.Visit(ctx, v.IP)
-		if proof := s.Proof(ctx, v.IP); !proof.Granted {
-			f.Code, f.Summary = "needs-proof", address+" was not asked about: "+proof.How
-			continue
-		}
-		asked, ok := visit.Roles[role]
-		if ok && asked.Err != nil {
-			f = unseen(address, asked.Err)
-		}
-		if !ok || !asked.IsAnswered() {
-			continue
-		}
-		f = finding.Finding{Subject: address, Evidence: asked.Evidence()}
+		proof := s.Proof(ctx, v.IP)
+		asked := visit.Roles[role]
 		switch {
-		case asked.Reply.IsPositive():
-			f.Code, f.Summary, f.Evidence = "accepted", address+" is accepted", nil
-		case asked.Reply.IsTransient():
-			f.Code, f.Summary = "deferred", fmt.Sprintf("%s is deferred: %s", address, asked.Reply)
-		default:
-			f.Code, f.Summary = "refused", fmt.Sprintf("%s is refused: %s", address, asked.Reply)
+		case !proof.Granted:
+			f = finding.Finding{Code: "needs-proof", Summary: address + " was not asked about: " + proof.How}
+		case asked.IsAnswered():
+			f = judgeRecipient(v, visit, address, asked)
+			f.Subject = address
+			return f
+		case f.Code == "" && visit.Hello.IsPositive():
+			f = visit.unanswered(v, asked)
 		}
-		return f
+	}
+	f.Subject = address
+	return f
+}
+
+// judgeRecipient judges a mailbox that must exist by the answer about it.
+func judgeRecipient(v Server, visit *Visit, address string, a Asked) finding.Finding {
+	f := finding.Finding{Evidence: a.Evidence()}
+	switch a.stance(visit.For) {
+	case accepts:
+		f.Code, f.Summary, f.Evidence = "accepted", address+" is accepted", nil
+	case postpones:
+		f.Code, f.Summary = "deferred", fmt.Sprintf("%s is deferred: %s", address, a.Reply)
+	case shuns:
+		return shunned(v, a.Reply.String(), a.Evidence())
+	default:
+		f.Code, f.Summary = "refused", fmt.Sprintf("%s is refused: %s", address, a.Reply)
 	}
 	return f
 }

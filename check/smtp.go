@@ -1,7 +1,9 @@
 package check
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -76,17 +78,16 @@ var smtpBasics = rule{About{
 	Codes: []Code{
 		{"right", finding.Green, "greeting, EHLO, MAIL, RCPT, RSET and QUIT were answered by the rules"},
 		{"broken-off", finding.Red, "the server broke the conversation off, or could not be understood"},
+		refusesUs,
 		{"faults", finding.Yellow, "the server breaks rules of the protocol, and can still be understood"},
-		{"refuses-us", finding.Unknown, "the server greets this machine, and refuses it at EHLO"},
 	},
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	return eachGreeting(ctx, s, func(v Server, visit *Visit) finding.Finding {
 		switch {
-		case !visit.Hello.IsZero() && !visit.Hello.IsPositive():
-			return finding.Finding{Code: "refuses-us", Summary: fmt.Sprintf("%s refuses this machine at EHLO: %s", v, visit.Hello), Evidence: visit.Transcript,
-				Fix: "Ask from another address, or with another name in --helo."}
-		case visit.Ended != nil && ctx.Err() != nil:
-			return unseen(v.String(), ctx.Err())
+		case isOurs(visit.Ended):
+			return unseen(v.String(), visit.Ended)
+		case isRefusal(visit.Ended):
+			return shunned(v, visit.Ended.Error(), visit.Transcript)
 		case visit.Ended != nil:
 			return finding.Finding{Code: "broken-off", Summary: fmt.Sprintf("%s broke off: %s", v, visit.Ended), Evidence: visit.Transcript}
 		case len(visit.Faults) > 0:
@@ -204,9 +205,22 @@ var smtpClearAuth = rule{About{
 			f.Code, f.Summary = "clear", fmt.Sprintf("%s offers AUTH %s on port 25 without TLS", v, strings.Join(m, " "))
 			f.Evidence = []string{"S: 250 AUTH " + strings.Join(m, " ")}
 		}
+		if f.Code == "none" && visit.StartTLS.Offered && !visit.StartTLS.Hello.IsPositive() {
+			return unseen(v.String(), fmt.Errorf("what it offers under TLS was not seen: %w", visit.StartTLS.why()))
+		}
 		return f
 	})
 }}
+
+// why is the reason that nothing was said under TLS.
+func (t TLSAnswer) why() error {
+	if t.Err != nil {
+		return t.Err
+	}
+	return cmp.Or(refusal("EHLO", t.Hello), errUnheard)
+}
+
+var errUnheard = errors.New("the conversation ended before")
 
 var smtpNullSender = rule{About{
 	ID:        "smtp.null-sender",
@@ -223,6 +237,7 @@ var smtpNullSender = rule{About{
 		{"accepted", finding.Green, "MAIL FROM:<> is accepted"},
 		{"refused", finding.Red, "MAIL FROM:<> is refused"},
 		{"deferred", finding.Unknown, "MAIL FROM:<> is answered with a temporary error"},
+		refusesUs,
 	},
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	return eachVisit(ctx, s, func(v Server, visit *Visit) finding.Finding {
@@ -233,10 +248,14 @@ var smtpNullSender = rule{About{
 			f.Code, f.Summary, f.Evidence = "accepted", v.String()+" takes mail from <>", nil
 		case a.Reply.IsTransient():
 			f.Code, f.Summary = "deferred", v.String()+" defers mail from <>: "+a.Reply.String()
-		case a.Reply.IsPermanent():
-			f.Code, f.Summary = "refused", v.String()+" refuses mail from <>: "+a.Reply.String()
+		case !a.IsAnswered():
+			return visit.unanswered(v, a)
+		case visit.Sender.Reply.IsPositive():
+			f.Code, f.Summary = "refused", v.String()+" refuses mail from <>, and from nobody else: "+a.Reply.String()
+		case visit.Sender.IsAnswered():
+			return shunned(v, "it takes no other sender either: "+visit.Sender.Reply.String(), append(f.Evidence, visit.Sender.Evidence()...))
 		default:
-			return finding.Finding{} // the conversation ended before; smtp.basics says so
+			return visit.unanswered(v, visit.Sender)
 		}
 		return f
 	})

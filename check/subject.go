@@ -255,6 +255,25 @@ func (s *Subject) findAddresses(ctx context.Context) []SendingAddress {
 	return found
 }
 
+// addressesErr is why addresses may be missing from Addresses: a lookup that failed
+// for now. It is nil when all of them are known.
+func (s *Subject) addressesErr(ctx context.Context) error {
+	for _, u := range s.Unvisited(ctx) {
+		if u.isOpen() && u.Err != errBeyond {
+			return u.Err
+		}
+	}
+	if s.Target.Kind != Domain {
+		return nil
+	}
+	for _, err := range []error{s.Exchangers(ctx).Err, s.SPFOf(ctx, s.Target.Domain).Err} {
+		if err != nil && !isAbsence(err) {
+			return err
+		}
+	}
+	return nil
+}
+
 // addFromSPF adds the addresses that the domain's own terms name; what it includes
 // belongs to others, who answer for themselves.
 func (s *Subject) addFromSPF(ctx context.Context, add func(netip.Addr, string, string)) {

@@ -30,6 +30,7 @@ type Visit struct {
 	Extensions smtp.Extensions
 	StartTLS   TLSAnswer
 	NullSender Asked            // MAIL FROM:<>, or the RCPT at which the server refused it
+	Sender     Asked            // the same from another sender, where the null one is refused
 	Unknown    Asked            // RCPT of a mailbox at For that nobody has
 	Relay      Asked            // RCPT of an outsider
 	Roles      map[string]Asked // role addresses and published contacts at For; only with proof
@@ -123,7 +124,7 @@ func (v *visitor) hold(ctx context.Context) {
 	}
 	if v.Extensions.Has("STARTTLS") {
 		v.StartTLS.Offered = true
-		if v.StartTLS.Err = v.startTLS(ctx); v.StartTLS.Err != nil {
+		if v.StartTLS.Err = v.excuse(ctx, v.startTLS(ctx)); v.StartTLS.Err != nil {
 			// The channel is dead after a failed handshake; what is left to ask is
 			// asked in the clear, as an opportunistic sender would.
 			v.leave(ctx)
@@ -140,8 +141,8 @@ func (v *visitor) hold(ctx context.Context) {
 func (v *visitor) begin(ctx context.Context) error {
 	conn, err := v.subject.dial(ctx, netip.AddrPortFrom(v.Host, 25))
 	if err != nil {
-		v.Unreached = err
-		return err
+		v.Unreached = v.excuse(ctx, err)
+		return v.Unreached
 	}
 	v.Connecting = conn.took
 	v.client = smtp.NewClient(conn, smtp.ClientOptions{
@@ -151,19 +152,25 @@ func (v *visitor) begin(ctx context.Context) error {
 	greeted := time.Now() // elapsed
 	v.Banner, err = v.client.Greet(ctx)
 	v.Greeting = time.Since(greeted) // elapsed
-	if err != nil || !v.Banner.IsPositive() {
-		v.leave(ctx)
-		return errors.Join(err, refusal("the greeting", v.Banner))
+	if err == nil {
+		err = refusal("the greeting", v.Banner)
 	}
-	v.Hello, err = v.client.Hello(ctx)
-	v.Extensions = v.client.Extensions()
+	if err == nil {
+		v.Hello, err = v.client.Hello(ctx)
+		v.Extensions = v.client.Extensions()
+	}
 	if err == nil {
 		err = refusal("EHLO", v.Hello)
 	}
-	if err != nil {
+	if err = v.excuse(ctx, err); err != nil {
 		v.leave(ctx)
 	}
 	return err
+}
+
+// excuse marks what is not the host's fault.
+func (v *visitor) excuse(ctx context.Context, err error) error {
+	return v.subject.Options.excuse(ctx, err)
 }
 
 // again repeats the opening without judging it.
@@ -172,13 +179,6 @@ func (v *visitor) again(ctx context.Context) error {
 	err := second.begin(ctx)
 	v.client = second.client
 	return err
-}
-
-func refusal(what string, r mail.Reply) error {
-	if r.IsZero() || r.IsPositive() {
-		return nil
-	}
-	return errors.New(what + " was refused: " + r.String())
 }
 
 func (v *visitor) startTLS(ctx context.Context) error {
@@ -212,11 +212,8 @@ func (v *visitor) ask(ctx context.Context) error {
 	if err := v.put(ctx, &v.NullSender, smtp.MailCommand(mail.Address{}, smtp.MailOptions{})); err != nil {
 		return err
 	}
-	if !v.NullSender.Reply.IsPositive() {
-		v.sender = v.subject.probeSender(ctx)
-		if err := v.fresh(ctx); err != nil {
-			return err
-		}
+	if err := v.askSender(ctx); err != nil {
+		return err
 	}
 	if v.isSpared(ctx) {
 		return nil
@@ -232,6 +229,19 @@ func (v *visitor) ask(ctx context.Context) error {
 		return nil
 	}
 	return v.askWithProof(ctx)
+}
+
+// askSender asks for another sender where the null one is refused: who takes none at
+// all has nothing against the null one.
+func (v *visitor) askSender(ctx context.Context) error {
+	if v.NullSender.Reply.IsPositive() {
+		return nil
+	}
+	v.sender = v.subject.probeSender(ctx)
+	if _, err := v.say(ctx, "RSET"); err != nil {
+		return err
+	}
+	return v.put(ctx, &v.Sender, smtp.MailCommand(v.sender, smtp.MailOptions{}))
 }
 
 // nobody is a mailbox that nobody has: random, and honest about why.
@@ -259,11 +269,24 @@ func (v *visitor) names(ctx context.Context) []string {
 	return evidence(v.subject.nameOf(ctx, v.Host), v.Host.String())
 }
 
+// closing is the reply of a server that hangs up next, to whatever command (RFC 5321
+// section 3.8).
+const closing = 421
+
 // put asks one question and keeps the answer.
 func (v *visitor) put(ctx context.Context, a *Asked, command smtp.Command) error {
 	a.Command = string(command)
-	a.Reply, a.Err = v.client.Do(ctx, command)
+	a.Reply, a.Err = v.say(ctx, command)
 	return a.Err
+}
+
+// say says one command. The error is of a conversation that has come to its end.
+func (v *visitor) say(ctx context.Context, command smtp.Command) (mail.Reply, error) {
+	reply, err := v.client.Do(ctx, command)
+	if err == nil && reply.Code == closing {
+		err = refusal(string(command), reply)
+	}
+	return reply, v.excuse(ctx, err)
 }
 
 // leave says goodbye, or hangs up when nobody listens any more.
