@@ -393,6 +393,9 @@ func describeReach(v Server, visit *Visit, alive, allDead bool) finding.Finding 
 	case visit.Unreached == nil:
 		f.Code, f.Summary = "no-greeting", fmt.Sprintf("%s accepts the connection and does not greet: %.120s", v, visit.Ended)
 		f.Fix = "Look at the server's log, and at what stands in front of it: the first line must be a 220 greeting, at once."
+	case errors.Is(visit.Unreached, errPrivate):
+		f.Code, f.Summary, f.Who = "no-address", fmt.Sprintf("%s has no address that the Internet can reach", v), finding.DNSOwner
+		f.Fix = "Give the host an A record (and AAAA) with a public address, or say --i-am-allowed when the network is yours."
 	case isNoRoute(visit.Unreached):
 		f.Code, f.Summary = "no-way", fmt.Sprintf("%s could not be reached: this machine has no way to the address (%s)", v, visit.Unreached)
 		f.Fix = "Run the check on a machine with this kind of network: for an IPv6 address, one with IPv6."

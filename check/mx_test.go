@@ -132,14 +132,16 @@ func TestOurDeadlineKillsNoHost(t *testing.T) {
 // A host by name that cannot be looked up is not a host without senders.
 func TestHostThatIsNotThere(t *testing.T) {
 	tests := []struct {
-		name string
-		fail error
-		want string
+		name, zone string
+		fail       error
+		want       string
 	}{
-		{"no answer", world.ErrTemporary, `
+		{"private", "mx.example.com. A 10.0.0.1", nil, `
+			mx.reachable: no-address/red`},
+		{"no answer", "", world.ErrTemporary, `
 			mx.reachable: no-answer/unknown
 			rdns.forward-confirmed: no-answer/unknown`},
-		{"gone", world.ErrNoName, `
+		{"gone", "", world.ErrNoName, `
 			mx.reachable: no-address/red
 			rdns.forward-confirmed: no-address/skip`},
 	}
@@ -147,7 +149,7 @@ func TestHostThatIsNotThere(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := world.None()
-				w.Resolver = newNames(t, "", map[string]error{"mx.example.com. A": tt.fail, "mx.example.com. AAAA": tt.fail})
+				w.Resolver, w.Network = newNames(t, tt.zone, map[string]error{"mx.example.com. A": tt.fail, "mx.example.com. AAAA": tt.fail}), scripts{}
 				target := Target{Text: "mx.example.com", Kind: Host, Domain: mail.MustParseDomain("mx.example.com")}
 				said := map[string]string{}
 				for _, f := range NewAudit(w, Options{}).Run(t.Context(), target, nil).Findings {
