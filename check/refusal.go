@@ -69,7 +69,7 @@ func (o Options) excuse(ctx context.Context, err error) error {
 // its deadline before the context does.
 func isOver(ctx context.Context) bool {
 	deadline, limited := ctx.Deadline()
-	return ctx.Err() != nil || limited && time.Until(deadline) <= 0
+	return ctx.Err() != nil || limited && time.Until(deadline) <= 0 // deadline
 }
 
 func isTimeout(err error) bool {
