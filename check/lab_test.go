@@ -26,7 +26,7 @@ func auditInLab(t *testing.T, l *lab.Lab, name string) *finding.Report {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	return check.NewAudit(l.World(), check.Options{Battery: true, Timeout: 40 * time.Second}).Run(ctx, target, nil)
+	return check.NewAudit(l.World(), check.Options{Battery: true, Timeout: 3 * time.Minute}).Run(ctx, target, nil)
 }
 
 // auditAll audits domains of the lab side by side, in one run.
@@ -53,7 +53,7 @@ func auditTable(t *testing.T, l *lab.Lab) map[string]*finding.Report {
 	for _, d := range lab.Domains() {
 		names = append(names, d.Name)
 	}
-	return auditAll(t, l, names, check.Options{Battery: true, Parallel: 24, Timeout: time.Minute})
+	return auditAll(t, l, names, check.Options{Battery: true, Parallel: 24, Timeout: 3 * time.Minute})
 }
 
 // The table of the lab is reproduced exactly: every planted defect is found by a
