@@ -24,7 +24,7 @@ func auditInLab(t *testing.T, l *lab.Lab, name string) *finding.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	return check.NewAudit(l.World(), check.Options{Battery: true, Timeout: 3 * time.Minute}).Run(ctx, target, nil)
 }

@@ -239,7 +239,7 @@ func TestPeers(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	// One run at a time may listen for probe mail, so those with it come last.
-	options := check.Options{Timeout: 40 * time.Second}
+	options := check.Options{Timeout: 2 * time.Minute}
 	thorough := check.NewAudit(l.World(), options)
 	options.Only = groupsBut("tls", "mta-sts", "dane")
 	quick := check.NewAudit(l.World(), options)
@@ -252,7 +252,7 @@ func TestPeers(t *testing.T) {
 		}
 		return quick
 	})
-	probing := check.NewAudit(l.World(), check.Options{Timeout: 40 * time.Second, Battery: true})
+	probing := check.NewAudit(l.World(), check.Options{Timeout: 2 * time.Minute, Battery: true})
 	auditPeers(t, l, all, func(s server) *check.Audit {
 		if s.battery {
 			return probing
