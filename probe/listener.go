@@ -47,7 +47,7 @@ func Listen(ctx context.Context, w *world.World, d mail.Domain, at netip.Addr) (
 	ctx, cancel := context.WithCancel(ctx)
 	l := &Listener{world: w, domain: d, socket: inner.Addr(), cancel: cancel, closed: ctx.Done(), slots: make(chan struct{}, maxConnections),
 		tokens: make(map[string][]Event), changed: make(chan struct{})}
-	context.AfterFunc(ctx, func() { inner.Close() })
+	l.sessions.Go(func() { <-ctx.Done(); _ = inner.Close() }) // Close waits for that, too
 	l.sessions.Go(func() { l.accept(ctx, inner.Accept) })
 	return l, nil
 }
