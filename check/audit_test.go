@@ -232,6 +232,7 @@ mx.example.com. 300 IN A 8.8.1.1
 func TestOneTargetsHasteIsNoOthersFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := &pipes{serve: slowMX(10 * time.Second)}
+		defer network.servers.Wait()
 		w := world.None()
 		w.Resolver, w.Network = newNames(t, sharedMX, nil), network
 		a := NewAudit(w, Options{Timeout: 4 * time.Minute, Only: []string{"smtp.basics"}})
@@ -268,8 +269,10 @@ func TestOneTargetsHasteIsNoOthersFault(t *testing.T) {
 // When the hasty one was alone, the next looks anew.
 func TestAnEndedRunLeavesNothingWrongBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		network := &pipes{serve: slowMX(3 * time.Second)}
+		defer network.servers.Wait()
 		w := world.None()
-		w.Resolver, w.Network = newNames(t, sharedMX, nil), &pipes{serve: slowMX(3 * time.Second)}
+		w.Resolver, w.Network = newNames(t, sharedMX, nil), network
 		a := NewAudit(w, Options{Timeout: 4 * time.Minute, Only: []string{"smtp.basics", "backscatter.unknown-user"}})
 		hasty, cancel := context.WithTimeout(t.Context(), 10*time.Second) // within RCPT
 		defer cancel()
@@ -277,6 +280,27 @@ func TestAnEndedRunLeavesNothingWrongBehind(t *testing.T) {
 		got := codes(a.Run(t.Context(), Target{Text: "example.net", Kind: Domain, Domain: mail.MustParseDomain("example.net")}, nil))
 		if want := []string{"smtp.basics=right", "backscatter.unknown-user=accepts-all"}; !slices.Equal(got, want) {
 			t.Errorf("found %v, want %v", got, want)
+		}
+	})
+}
+
+// A host too slow for the time of one target is still seen as far as it went, and
+// visited once: the checks of one report speak of one visit.
+func TestATargetHearsWhatWasSeenInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := &pipes{serve: slowMX(9 * time.Second)}
+		defer network.servers.Wait()
+		w := world.None()
+		w.Resolver, w.Network = newNames(t, sharedMX, nil), network
+		a := NewAudit(w, Options{Timeout: 40 * time.Second, Only: []string{"mx.reachable", "smtp.basics", "backscatter", "helo"}})
+		got := codes(a.Run(t.Context(), Target{Text: "example.com", Kind: Domain, Domain: mail.MustParseDomain("example.com")}, nil))
+		for _, want := range []string{"mx.reachable=answers", "smtp.basics=out-of-time"} {
+			if !slices.Contains(got, want) {
+				t.Errorf("found %v, want %s", got, want)
+			}
+		}
+		if n := network.dials["8.8.1.1:25"]; n != 1 {
+			t.Errorf("the host was visited %d times", n)
 		}
 	})
 }

@@ -131,7 +131,7 @@ func (m *shared[K, V]) find(t *term, b bounds, key K, look func(context.Context)
 		defer cancel()
 		defer close(f.done)
 		f.value = look(ctx)
-		m.settle(f, ctx.Err() == nil, b.keep)
+		m.settle(f, !isOver(ctx), b.keep)
 	})
 	return f
 }
@@ -156,7 +156,8 @@ func (m *shared[K, V]) settle(f *sharedFact[K, V], lasts bool, keep int) {
 	}
 }
 
-// forRun are the bounds of a look for the whole run.
+// forRun are the bounds of a look for the whole run. Its time ends before that of a
+// target which asked at once, so that the target still hears what was seen.
 func (s *Subject) forRun() bounds {
-	return bounds{&s.hosts.looks, s.Options.timeout(), keptHosts}
+	return bounds{&s.hosts.looks, s.Options.timeout() * 9 / 10, keptHosts}
 }

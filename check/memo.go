@@ -62,7 +62,7 @@ func (m *memo[K, V]) learn(ctx context.Context, key K, f *fact[V], look func(con
 	f.value = look(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if f.lasts = ctx.Err() == nil; !f.lasts {
+	if f.lasts = !isOver(ctx); !f.lasts {
 		delete(m.known, key)
 	}
 	return f.value

@@ -31,7 +31,9 @@ const (
 // Scan asks the host of a server which TLS it offers, once per run.
 func (s *Subject) Scan(ctx context.Context, v Server) *Scan {
 	visit := s.Visit(ctx, v.IP)
-	return s.hosts.scans.get(ctx, s.forRun(), v.IP, func(ctx context.Context) *Scan { return s.scan(ctx, v, visit) })
+	return s.scans.get(ctx, v.IP, func(ctx context.Context) *Scan {
+		return s.hosts.scans.get(ctx, s.forRun(), v.IP, func(ctx context.Context) *Scan { return s.scan(ctx, v, visit) })
+	})
 }
 
 func (s *Subject) scan(ctx context.Context, v Server, visit *Visit) *Scan {

@@ -97,7 +97,7 @@ func (s *Subject) VisitServices(ctx context.Context, services []Service) []*Serv
 	var running sync.WaitGroup
 	for i, service := range services {
 		running.Go(func() {
-			visits[i] = s.serviceVisit(ctx, service)
+			visits[i] = s.services.get(ctx, service, func(ctx context.Context) *ServiceVisit { return s.serviceVisit(ctx, service) })
 		})
 	}
 	running.Wait()
@@ -121,7 +121,7 @@ func (s *Subject) visitService(ctx context.Context, service Service, at netip.Ad
 	defer cancel()
 	conn, err := s.Dial(patient, at)
 	if err != nil {
-		v.Unreached = err
+		v.Unreached = s.Options.excuse(ctx, err)
 		return v
 	}
 	defer conn.Close()
@@ -133,9 +133,7 @@ func (s *Subject) visitService(ctx context.Context, service Service, at netip.Ad
 	default:
 		v.Ended = v.speakLines(patient, s, conn)
 	}
-	if v.Ended != nil && ctx.Err() != nil {
-		v.Ended = ctx.Err() // our haste, not the service's
-	}
+	v.Ended = s.Options.excuse(ctx, v.Ended)
 	if v.State != nil {
 		v.Trust = s.trust(v.State.PeerCertificates, service.Host)
 		v.State = &tls.ConnectionState{Version: v.State.Version, CipherSuite: v.State.CipherSuite} // without the certificates

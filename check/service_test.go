@@ -18,9 +18,10 @@ import (
 
 // pipes is a network on which one server stands behind every address.
 type pipes struct {
-	serve func(net.Conn)
-	mu    sync.Mutex
-	dials map[string]int
+	serve   func(net.Conn)
+	servers sync.WaitGroup // to be waited for
+	mu      sync.Mutex
+	dials   map[string]int
 }
 
 func (p *pipes) DialContext(_ context.Context, _, address string) (net.Conn, error) {
@@ -31,7 +32,7 @@ func (p *pipes) DialContext(_ context.Context, _, address string) (net.Conn, err
 	}
 	p.dials[address]++
 	here, there := net.Pipe()
-	go p.serve(there)
+	p.servers.Go(func() { p.serve(there) })
 	return here, nil
 }
 
@@ -67,7 +68,9 @@ func TestServiceVisitEndsWithItsContext(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := world.None()
 			w.Resolver = newNames(t, "imap.example.net. 300 IN A 8.8.1.9\n", nil)
-			w.Network = &pipes{serve: func(c net.Conn) { time.Sleep(time.Hour); c.Close() }}
+			network := &pipes{serve: func(c net.Conn) { time.Sleep(time.Hour); c.Close() }}
+			defer network.servers.Wait()
+			w.Network = network
 			a := NewAudit(w, Options{})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
@@ -82,7 +85,6 @@ func TestServiceVisitEndsWithItsContext(t *testing.T) {
 			if err := errors.Join(visits[0].Unreached, visits[0].Ended); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%s: ended with %v", kind, err)
 			}
-			time.Sleep(time.Hour) // for the server
 		})
 	}
 }

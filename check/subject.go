@@ -35,6 +35,9 @@ type Subject struct {
 	sending    memo[struct{}, []SendingAddress]
 	wayOut     memo[struct{}, WayOut]
 	servers    memo[struct{}, []Server]
+	visits     memo[visitKey, *Visit]
+	scans      memo[netip.Addr, *Scan]
+	services   memo[Service, *ServiceVisit]
 	bimi       bimiFacts
 
 	sample         memo[struct{}, *Sample]

@@ -94,15 +94,19 @@ func (s *Subject) Visit(ctx context.Context, host netip.Addr) *Visit {
 	if proof.Granted {
 		key.on = s.mailDomain()
 	}
-	return s.hosts.visits.get(ctx, s.forRun(), key, func(ctx context.Context) *Visit {
-		v := &visitor{Visit: Visit{Host: host, For: s.mailDomain()}, subject: s, proof: proof}
-		v.hold(ctx)
-		if ctx.Err() != nil {
-			s.hosts.unask("recipients", host.String(), v.names(ctx)...) // this visit is kept for nobody
-		}
-		visit := v.Visit // alone: what it was held for is not kept for the whole run
-		return &visit
+	return s.visits.get(ctx, key, func(ctx context.Context) *Visit {
+		return s.hosts.visits.get(ctx, s.forRun(), key, func(ctx context.Context) *Visit { return s.visit(ctx, host, proof) })
 	})
+}
+
+func (s *Subject) visit(ctx context.Context, host netip.Addr, proof Proof) *Visit {
+	v := &visitor{Visit: Visit{Host: host, For: s.mailDomain()}, subject: s, proof: proof}
+	v.hold(ctx)
+	if isOver(ctx) {
+		s.hosts.unask("recipients", host.String(), v.names(ctx)...) // the run does not keep this visit
+	}
+	visit := v.Visit // alone: the run does not keep the target for which it was held
+	return &visit
 }
 
 // visitor holds one conversation.
