@@ -234,6 +234,20 @@ func (v *verdicts) isGone(about About) bool {
 	return false
 }
 
+// blocks reports that what a check found leaves nothing to build on. Where it holds
+// for one host and not for another, the one is judged and the other left out by the
+// checks themselves: a dead MX host must not hide what is wrong with the living.
+func blocks(found []finding.Finding) bool {
+	bad := false
+	for _, f := range found {
+		if f.Status == finding.Green {
+			return false
+		}
+		bad = bad || f.Status == finding.Red || f.Status == finding.Unknown || f.Code == "needs"
+	}
+	return bad
+}
+
 // missing is the first needed check that is not fulfilled: red, unknown, itself
 // skipped for want of another, or without a finding where it should have had one.
 func (v *verdicts) missing(needs []string) (string, bool) {
@@ -242,10 +256,8 @@ func (v *verdicts) missing(needs []string) (string, bool) {
 		if !runs {
 			continue
 		}
-		for _, f := range found {
-			if f.Status == finding.Red || f.Status == finding.Unknown || f.Code == "needs" {
-				return id, true
-			}
+		if blocks(found) {
+			return id, true
 		}
 		if len(found) == 0 && !v.isInapplicable(id) {
 			return id, true

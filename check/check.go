@@ -29,7 +29,7 @@ type About struct {
 	Affects   []string    // provider ids that act on it
 	Who       finding.Who // who mends it, usually
 	Scope     Scope       // the kinds of target it can judge
-	Needs     []string    // ids that must not be red or unknown, or this one is skipped
+	Needs     []string    // ids that must hold for something, or this one is skipped
 	Codes     []Code      // everything it can say
 }
 
