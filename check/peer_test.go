@@ -107,8 +107,8 @@ var configurations = []configuration{
 	{name: "no null sender", want: []string{"red smtp.null-sender refused"},
 		postfix: []string{"smtpd_sender_restrictions = check_sender_access inline:{ { <> = REJECT } }"},
 		exim:    []string{"acl_smtp_mail = ${if eq{$sender_address}{}{deny}{accept}}"}},
-	{name: "no sender at all", want: []string{"unknown smtp.null-sender deferred", "unknown role.postmaster no-answer",
-		"unknown role.abuse no-answer", "unknown role.others no-answer", "unknown backscatter.unknown-user no-answer"},
+	{name: "no sender at all", want: []string{"unknown smtp.null-sender deferred", "unknown role.postmaster refuses-us", "unknown role.abuse refuses-us",
+		"unknown role.others refuses-us", "unknown backscatter.unknown-user refuses-us", "unknown mx.accepts refuses-us", "unknown relay.plain refuses-us"},
 		exim: []string{"acl_smtp_mail = defer"}},
 }
 
