@@ -133,10 +133,8 @@ var smtpExtensions = rule{About{
 }, func(ctx context.Context, s *Subject) []finding.Finding {
 	return eachVisit(ctx, s, func(v Server, visit *Visit) finding.Finding {
 		keywords := visit.announced().Keywords()
-		for _, k := range keywords {
-			if strings.HasPrefix(k, "XXXX") {
-				return finding.Finding{Code: "masked", Summary: v.String() + " has its extensions masked by a firewall", Evidence: []string{strings.Join(keywords, " ")}}
-			}
+		if isMasked(keywords) {
+			return finding.Finding{Code: "masked", Summary: v.String() + " has its extensions masked by a firewall", Evidence: []string{strings.Join(keywords, " ")}}
 		}
 		if len(keywords) == 0 {
 			return finding.Finding{Code: "bare", Summary: v.String() + " announces no extension"}
