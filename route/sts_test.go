@@ -58,6 +58,7 @@ func TestParseSTSPolicy(t *testing.T) {
 		{"blank line", good + "\n", "blank-line"},
 		{"duplicate mode", good + "mode: none\n", "duplicate"},
 		{"old age", "version: STSv1\nmode: none\nmax_age: 31557601\n", "max-age-too-long"},
+		{"age beyond a Duration", "version: STSv1\nmode: none\nmax_age: 9999999999\n", "max-age-too-long"},
 		{"empty", "", "blank-line version! mode! max-age!"},
 		{"html", "<!DOCTYPE html>\n", "syntax! version! mode! max-age!"},
 		{"bare cr", strings.ReplaceAll(good, "\n", "\r"), "syntax! version! mode! max-age!"},
@@ -215,6 +216,7 @@ func FuzzSTSRecord(f *testing.F) {
 func FuzzSTSPolicy(f *testing.F) {
 	f.Add([]byte("version: STSv1\r\nmode: enforce\r\nmx: *.example.com\r\nmax_age: 86400\r\n"))
 	f.Add([]byte("\xEF\xBB\xBFmax_age: 99999999999\n:\n"))
+	f.Add([]byte("max_age: 9999999999\n"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p, problems := ParseSTSPolicy(body)
 		if len(problems) > maxProblems+1 || p.MaxAge < 0 || p.MaxAge > MaxSTSAge {

@@ -165,15 +165,16 @@ func (p *policyParser) mode(value string) {
 }
 
 func (p *policyParser) maxAge(value string) {
+	// Ten digits (section 3.2) hold more seconds than a Duration does: compare first.
 	n, err := strconv.ParseUint(value, 10, 64)
-	if err != nil || len(value) > 10 || value[0] == '+' {
+	switch {
+	case err != nil || len(value) > 10:
 		p.found.fatal("max-age", "max_age %.40q is not a number of seconds", value)
-		return
-	}
-	p.policy.MaxAge = time.Duration(n) * time.Second
-	if p.policy.MaxAge > MaxSTSAge {
+	case n > uint64(MaxSTSAge/time.Second):
 		p.policy.MaxAge = MaxSTSAge
 		p.found.warn("max-age-too-long", "max_age %d is more than a year (31557600)", n)
+	default:
+		p.policy.MaxAge = time.Duration(n) * time.Second
 	}
 }
 
