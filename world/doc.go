@@ -45,6 +45,12 @@
 // The work that a hostile zone can cause has bounds: signatures tried, keys of one
 // tag, NSEC3 iterations and records, links of a chain.
 //
+// # Servers
+//
+// ListenOn opens what a line of a configuration asks for, unix sockets included.
+// ServiceOf is the service manager: the sockets that it passed, and where to tell
+// it that the server is ready (the protocol of systemd, without its library).
+//
 // # Made worlds
 //
 // A world read from a file maps ports and addresses: the port 25 of a lab host is
