@@ -29,6 +29,7 @@ type commandLine struct {
 	Verify  verifyCommand  `cmd:"" help:"Verify the message on standard input: iprev, SPF, DKIM, DMARC, ARC."`
 	Sign    signCommand    `cmd:"" help:"Sign the message on standard input with DKIM."`
 	Lab     labCommand     `cmd:"" help:"Start an Internet on loopback and show an audit in it."`
+	Bench   benchCommand   `cmd:"" help:"Measure a mail server of yours, and what the machine could do."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
