@@ -1,0 +1,20 @@
+package config
+
+// Defaults is what a file that says nothing gets.
+func Defaults() *Config {
+	return &Config{
+		Data: "/var/lib/allgreen",
+		Listen: Listen{
+			SMTP:        []Socket{{Port: 25}},
+			Submission:  []Socket{{Port: 587}},
+			Submissions: []Socket{{Port: 465}},
+			HTTP:        []Socket{{Port: 80}},
+			HTTPS:       []Socket{{Port: 443}},
+		},
+		TLS:     TLS{ACME: ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory"}},
+		Receive: Receive{MaxSize: 50 * MB},
+		Submit:  Submit{RecipientsPerHour: 200, RecipientsPerDay: 1000},
+		Deliver: Deliver{Smarthost: Smarthost{Port: 587}},
+		Log:     Log{Level: "info", Format: "text"},
+	}
+}

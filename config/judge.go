@@ -1,0 +1,314 @@
+package config
+
+import (
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/allgreen-mail/allgreen/mail"
+)
+
+// judge notes what each value alone cannot show. When some values could not be
+// read, only what was written is judged, so that no complaint follows from another.
+func judge(c *Config, b *binder, partial bool) {
+	j := &judgement{c, b}
+	if !partial {
+		j.needed()
+	}
+	j.names()
+	j.addresses()
+	j.listeners()
+	j.certificates()
+	j.devices(partial)
+	j.places()
+}
+
+type judgement struct {
+	*Config
+	b *binder
+}
+
+// needed are the keys that have no default. They are noted at the top of the file.
+func (j *judgement) needed() {
+	if j.Hostname.IsZero() {
+		j.b.note("", `hostname is missing; write the name that the PTR record of this server has: hostname = "mx.example.com"`)
+	}
+	if len(j.Domains) == 0 {
+		j.b.note("domains", `domains is missing; write the domains that have their mail here: domains = ["example.com"]`)
+	}
+	if j.Admin.IsZero() {
+		j.b.note("", `admin is missing; write who gets the mail for postmaster, abuse and the alerts: admin = "anna@example.com"`)
+	}
+	if j.Data == "" {
+		j.b.note("data", "data is empty; write the folder that holds the mail")
+	}
+}
+
+func (j *judgement) names() {
+	if !j.Hostname.IsZero() && j.Hostname.Labels() < 2 {
+		j.b.note("hostname", "hostname %q is not fully qualified; receivers refuse it (RFC 5321 section 2.3.5): write it with its domain", j.Hostname)
+	}
+	for i, d := range j.Domains {
+		if slices.Contains(j.Domains[:i], d) {
+			j.b.note(element("domains", i), "%s stands here twice", d)
+		}
+	}
+	if j.Admin.IsZero() || len(j.Domains) == 0 {
+		return
+	}
+	if j.Admin.Domain.IsZero() || !slices.Contains(j.Domains, j.Admin.Domain) && !j.AdminOutside {
+		j.b.note("admin", "admin %s is not in domains; alerts about this server would travel to another: name an address here, or set admin_outside = true", j.Admin)
+	}
+}
+
+func (j *judgement) addresses() {
+	seen := map[netip.Addr]bool{}
+	check := func(path string, ip netip.Addr) {
+		switch {
+		case !ip.IsValid():
+			return
+		case ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast():
+			j.b.note(path, "mail cannot leave from %s; write the address that other servers see", ip)
+		case seen[ip]:
+			j.b.note(path, "%s stands here twice", ip)
+		}
+		seen[ip] = true
+	}
+	for i, ip := range j.Addresses {
+		check(element("addresses", i), ip)
+	}
+	for i, a := range j.Named {
+		check(element("address", i)+".ip", a.IP)
+		if !a.Name.IsZero() && a.Name.Labels() < 2 {
+			j.b.note(element("address", i)+".name", "name %q is not fully qualified; write it with its domain", a.Name)
+		}
+	}
+}
+
+// listeners refuses doors that nobody should find open, and one door for two.
+func (j *judgement) listeners() {
+	for i, s := range j.Listen.Metrics {
+		if !s.IsZero() && !s.IsPrivate() {
+			j.b.note(element("listen.metrics", i), "metrics on %s would be for everybody; listen on 127.0.0.1, ::1, a private address or unix:", s)
+		}
+	}
+	for i, s := range j.Listen.LMTP {
+		if !s.IsZero() && !s.IsPrivate() {
+			// RFC 2033 section 5: LMTP has no queue and no defence of its own.
+			j.b.note(element("listen.lmtp", i), "LMTP on %s would take mail past every check of port 25; listen on 127.0.0.1, a private address or unix:", s)
+		}
+	}
+	for i, p := range j.Listen.ProxyFrom {
+		if p.IsValid() && p.Bits() == 0 {
+			j.b.note(element("listen.proxy_from", i), "%s lets every client say which address it comes from; name the proxies", p)
+		}
+	}
+	j.collisions()
+}
+
+// collisions are two services on one socket.
+func (j *judgement) collisions() {
+	type door struct {
+		path   string
+		socket Socket
+	}
+	var doors []door
+	l := &j.Listen
+	for _, service := range []struct {
+		key     string
+		sockets []Socket
+	}{
+		{"smtp", l.SMTP}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"http", l.HTTP},
+		{"https", l.HTTPS}, {"lmtp", l.LMTP}, {"metrics", l.Metrics}, {"device", l.Device},
+	} {
+		for i, s := range service.sockets {
+			path := element("listen."+service.key, i)
+			for _, other := range doors {
+				if !s.IsZero() && overlap(s, other.socket) {
+					j.b.note(path, "%s is also %s; give each a socket of its own", s, other.path)
+				}
+			}
+			doors = append(doors, door{path, s})
+		}
+	}
+}
+
+func overlap(a, b Socket) bool {
+	if a.Path != "" || b.Path != "" {
+		return a.Path == b.Path
+	}
+	wild := func(s Socket) bool { return !s.IP.IsValid() || s.IP.IsUnspecified() }
+	return a.Port == b.Port && (wild(a) || wild(b) || a.IP == b.IP)
+}
+
+func (j *judgement) certificates() {
+	t := j.TLS
+	wantsACME := !t.ACME.Email.IsZero() || t.ACME.Directory != Defaults().TLS.ACME.Directory
+	switch {
+	case t.Certificate != "" && wantsACME:
+		j.b.note("tls.acme", "acme and certificate contradict each other; keep one of them")
+	case t.SelfSigned && wantsACME:
+		j.b.note("tls.acme", "acme and self_signed contradict each other; keep one of them")
+	case t.SelfSigned && t.Certificate != "":
+		j.b.note("tls.self_signed", "self_signed and certificate contradict each other; keep one of them")
+	}
+	if (t.Certificate == "") != (t.Key == "") {
+		j.b.note("tls", "certificate and key belong together; write both")
+	}
+	if len(t.Also) > 0 && t.Certificate == "" {
+		j.b.note("tls.also", "also adds to certificate and key; write those first")
+	}
+	for i, p := range t.Also {
+		if p.Certificate == "" || p.Key == "" {
+			j.b.note(element("tls.also", i), "certificate and key belong together; write both")
+		}
+	}
+	if u, err := url.Parse(t.ACME.Directory); err != nil || u.Scheme != "https" || u.Host == "" {
+		j.b.note("tls.acme.directory", "directory wants an https address") // RFC 8555 section 6.1
+	}
+}
+
+func (j *judgement) devices(partial bool) {
+	names := map[string]bool{}
+	for i, d := range j.Devices {
+		path := element("device", i)
+		if !partial {
+			j.wholeDevice(path, d)
+		}
+		if d.Name != "" && names[d.Name] {
+			j.b.note(path+".name", "two devices are called %q; the log could not tell them apart", clip(d.Name))
+		}
+		names[d.Name] = true
+		for k, p := range d.Networks {
+			j.network(element(path+".networks", k), p)
+		}
+		for k, from := range d.From {
+			j.sender(element(path+".from", k), from)
+		}
+		if !d.Owner.IsZero() && !slices.Contains(j.Domains, d.Owner.Domain) && len(j.Domains) > 0 {
+			j.b.note(path+".owner", "owner %s has no mailbox here; failures of the device go into the owner's", d.Owner)
+		}
+	}
+	if partial {
+		return
+	}
+	if len(j.Listen.Device) > 0 && len(j.Devices) == 0 {
+		j.b.note("listen.device", "no device is named that may use this; add [[device]] with its name and networks")
+	}
+	if len(j.Devices) > 0 && len(j.Listen.Device) == 0 {
+		j.b.note("device", `devices are named, and there is no socket for them; add device = [":2525"] to [listen]`)
+	}
+}
+
+func (j *judgement) wholeDevice(path string, d Device) {
+	if d.Name == "" {
+		j.b.note(path, "a device needs a name for the log")
+	}
+	if len(d.Networks) == 0 {
+		j.b.note(path, `a device needs networks, else anybody could be it: networks = ["192.168.1.20"]`)
+	}
+	if len(d.From) == 0 {
+		j.b.note(path, `a device needs from, the addresses or domains it may write as: from = ["printer@example.com"]`)
+	}
+}
+
+// network refuses a trusted network that holds strangers.
+func (j *judgement) network(path string, p netip.Prefix) {
+	if !p.IsValid() {
+		return
+	}
+	widest, inside := 24, p.Addr().IsPrivate() || p.Addr().IsLoopback() || p.Addr().IsLinkLocalUnicast()
+	if p.Addr().Is6() {
+		widest = 64
+	}
+	if p.Bits() < widest && !(inside && p.Bits() >= 7) {
+		// 10.0.0.0/8, 127.0.0.0/8 and fc00::/7 are the widest that are private.
+		j.b.note(path, "%s holds strangers; a public network may be a /24 at most (IPv6: /64): name the devices' own addresses", p)
+	}
+	for _, proxy := range j.Listen.ProxyFrom {
+		if proxy.IsValid() && proxy.Overlaps(p) {
+			j.b.note(path, "%s holds the proxy %s, and through it every stranger; leave the proxy out", p, proxy)
+		}
+	}
+}
+
+// sender is an address or a whole domain of ours.
+func (j *judgement) sender(path, from string) {
+	d, err := mail.ParseDomain(from)
+	if strings.Contains(from, "@") {
+		var a mail.Address
+		a, err = mail.ParseAddress(from)
+		d = a.Domain
+	}
+	if err != nil || d.IsZero() {
+		j.b.note(path, "%q is neither an address nor a domain", clip(from))
+	} else if len(j.Domains) > 0 && !slices.Contains(j.Domains, d) {
+		j.b.note(path, "%s is not in domains; nothing here may sign for it", d)
+	}
+}
+
+// places are stores, hosts and words.
+func (j *judgement) places() {
+	if pg := string(j.Store.PostgreSQL); pg != "" && !strings.HasPrefix(pg, "postgres://") &&
+		!strings.HasPrefix(pg, "postgresql://") && !strings.Contains(pg, "=") {
+		j.b.note("store.postgresql", `postgresql wants "postgres://user@host/database"`)
+	}
+	if s3 := j.Store.S3; (s3 != S3{}) && (s3.Endpoint == "" || s3.Bucket == "") {
+		j.b.note("store.s3", "s3 needs endpoint and bucket")
+	}
+	if sm := j.Deliver.Smarthost; sm.Host == "" && (sm.User != "" || sm.Password != "") {
+		j.b.note("deliver.smarthost", "a smarthost needs a host")
+	} else if (sm.User == "") != (sm.Password == "") {
+		j.b.note("deliver.smarthost", "user and password belong together; write both")
+	} else if sm.Port == 0 {
+		j.b.note("deliver.smarthost.port", "port 0 is none; 587 is usual")
+	} else if _, err := parseHost(sm.Host); sm.Host != "" && err != nil {
+		j.b.note("deliver.smarthost.host", "%q is neither a host name nor an address", clip(sm.Host))
+	}
+	if j.Receive.MaxSize < 64*KB {
+		// RFC 5321 section 4.5.3.1.7: every server takes 64K octets.
+		j.b.note("receive.max_size", "max_size %s is less than the 64KB every server must take", j.Receive.MaxSize)
+	}
+	if h := j.Receive.Help; h != "" && !isHelp(h) {
+		j.b.note("receive.help", "help wants an https address, or a mail address, without spaces")
+	}
+	j.word("log.level", j.Log.Level, "debug", "info", "warn", "error")
+	j.word("log.format", j.Log.Format, "text", "json")
+	j.positive()
+}
+
+// positive are the limits of which zero would stop all mail.
+func (j *judgement) positive() {
+	if j.Submit.RecipientsPerHour == 0 || j.Submit.RecipientsPerDay == 0 {
+		j.b.note("submit", "a limit of 0 recipients stops all mail; leave the key out for the default")
+	}
+	if j.Submit.RecipientsPerDay < j.Submit.RecipientsPerHour {
+		j.b.note("submit.recipients_per_day", "fewer recipients per day (%d) than per hour (%d); raise the one or lower the other", j.Submit.RecipientsPerDay, j.Submit.RecipientsPerHour)
+	}
+}
+
+func parseHost(s string) (string, error) {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return s, nil
+	}
+	_, err := mail.ParseDomain(s)
+	return s, err
+}
+
+func isHelp(s string) bool {
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return false
+	}
+	if u, err := url.Parse(s); err == nil && u.Scheme == "https" && u.Host != "" {
+		return true
+	}
+	_, err := mail.ParseAddress(s)
+	return err == nil
+}
+
+func (j *judgement) word(path, got string, want ...string) {
+	if !slices.Contains(want, got) {
+		j.b.note(path, "%q is none of %s", clip(got), strings.Join(want, ", "))
+	}
+}
