@@ -1,21 +1,54 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"os"
+	"io/fs"
+
+	"github.com/allgreen-mail/allgreen/config"
 )
 
-// checkConfig keeps the promise of --config that can be kept before there is a
-// configuration to read: a file that cannot be opened ends the command, and nobody
-// is left to believe that another was obeyed (docs/decisions/0006).
-func (c commonFlags) checkConfig(io streams) error {
+// checkConfig holds every command to a --config that somebody named: what cannot be
+// read ends it, also where it would not have looked.
+func (c commonFlags) checkConfig() error {
 	if c.Config == "" {
 		return nil
 	}
-	f, err := os.Open(c.Config)
-	if err != nil {
-		return noInput(err, "--config names the configuration file")
+	_, err := c.readConfig()
+	return err
+}
+
+// readConfig reads the configuration: the one that --config names, or the one in its
+// usual place.
+func (c commonFlags) readConfig() (*config.Config, error) {
+	path := c.configPath()
+	read, err := config.Read(path)
+	var wrong config.Problems
+	switch {
+	case errors.As(err, &wrong):
+		return nil, badConfig(firstOf(wrong), moreOf(wrong))
+	case errors.Is(err, fs.ErrNotExist) && c.Config == "":
+		return nil, noInput(fmt.Errorf("there is no configuration at %s", path), "write one (five lines: docs/configuration.md), or name another with --config")
+	case err != nil:
+		return nil, noInput(err, "--config names the configuration file")
 	}
-	fmt.Fprintf(io.err, "allgreen: no command reads a configuration yet; %s changes nothing\n", c.Config)
-	return f.Close()
+	return read, nil
+}
+
+func (c commonFlags) configPath() string {
+	if c.Config != "" {
+		return c.Config
+	}
+	return config.DefaultPath
+}
+
+// firstOf is the first problem alone: one clear line.
+func firstOf(wrong config.Problems) error { return errors.New(wrong[0].String()) }
+
+func moreOf(wrong config.Problems) string {
+	const check = "allgreen serve --check shows every problem"
+	if len(wrong) == 1 {
+		return check
+	}
+	return fmt.Sprintf("%d more; %s", len(wrong)-1, check)
 }

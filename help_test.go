@@ -50,19 +50,25 @@ func parses(t *testing.T, example string) {
 	}
 }
 
-// Every command takes the common options, before its name and behind.
+// Every command takes the common options, before its name and behind, and none goes
+// on with a configuration that is not there or broken.
 func TestCLICommonOptions(t *testing.T) {
-	config := writeFile(t, "allgreen.toml", "hostname = \"mx.example.com\"\n")
+	config := writeFile(t, "allgreen.toml", "hostname = \"mx.example.com\"\ndomains = [\"example.com\"]\nadmin = \"anna@example.com\"\n")
+	broken := writeFile(t, "broken.toml", "hostnme = \"mx.example.com\"\n")
 	missing := filepath.Join(t.TempDir(), "missing.toml")
 	for _, args := range []string{"version", "explain rdns", "--config CONFIG -v version"} {
 		if !strings.Contains(args, "CONFIG") {
 			args += " --config CONFIG -v"
 		}
 		with := func(path string) []string { return strings.Fields(strings.ReplaceAll(args, "CONFIG", path)) }
-		if got := allgreen(t, "", with(config)...); got.code != 0 || got.out == "" || !strings.Contains(got.err, "changes nothing") {
+		if got := allgreen(t, "", with(config)...); got.code != 0 || got.out == "" || got.err != "" {
 			t.Errorf("%s: exit %d: %s%s", args, got.code, got.out, got.err)
 		}
 		if got := allgreen(t, "", with(missing)...); got.code != 66 || got.out != "" || !strings.Contains(got.err, "hint: ") {
+			t.Errorf("%s: exit %d: %s%s", args, got.code, got.out, got.err)
+		}
+		if got := allgreen(t, "", with(broken)...); got.code != 78 || got.out != "" ||
+			!strings.Contains(got.err, "broken.toml:1:1:") || !strings.Contains(got.err, "hint: ") {
 			t.Errorf("%s: exit %d: %s%s", args, got.code, got.out, got.err)
 		}
 	}

@@ -35,7 +35,7 @@ type commandLine struct {
 
 // commonFlags are what every command takes.
 type commonFlags struct {
-	Config  string `help:"The configuration file. No command reads one yet; what cannot be opened is an error all the same." placeholder:"FILE"`
+	Config  string `help:"The configuration file (/etc/allgreen/allgreen.toml)." placeholder:"FILE" env:"ALLGREEN_CONFIG"`
 	Verbose bool   `short:"v" help:"Say more, where a command has more to say."`
 }
 
@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, io streams) int {
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	parsed.Bind(io, cli.commonFlags)
-	if err := cli.checkConfig(io); err != nil {
+	if err := cli.checkConfig(); err != nil {
 		return report(io.err, err)
 	}
 	return report(io.err, parsed.Run())
