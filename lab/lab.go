@@ -83,6 +83,13 @@ func (l *Lab) build(o Options) error {
 	if err != nil {
 		return err
 	}
+	if o.Join != nil {
+		joined, err := o.Join(l.ca)
+		if err != nil {
+			return fmt.Errorf("a server that joins: %w", err)
+		}
+		zones = append(zones, joined...)
+	}
 	if l.authority, err = authority.Load(o.Now, zones...); err != nil {
 		return err
 	}

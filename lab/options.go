@@ -3,6 +3,7 @@ package lab
 import (
 	"time"
 
+	"github.com/allgreen-mail/allgreen/lab/ca"
 	"github.com/allgreen-mail/allgreen/lab/host"
 )
 
@@ -19,6 +20,10 @@ type Options struct {
 	Hosts []host.Mail
 	// Web are further web servers. They need an address of their own.
 	Web []host.Web
+	// Join is for who brings a server along that is not the lab's: it gets the
+	// certificates from the authority before there are names, and gives the zones that
+	// the server wants published. They come behind those of Zones.
+	Join func(*ca.CA) (zones []string, err error)
 	// Bulk is how many domains bulk-0001.test, bulk-0002.test and so on there are.
 	Bulk int
 	// Bare leaves all domains and lists out: only the root, the top-level and
