@@ -1,0 +1,185 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// Sizes of the embedded engine.
+const (
+	sqliteReaders   = 4
+	writerCacheKiB  = 24 << 10
+	readerCacheKiB  = 2 << 10
+	sqlitePageBytes = 4096
+)
+
+// sqliteEngine is the embedded database: one writer, a few readers, one that copies
+// the log.
+type sqliteEngine struct {
+	store *Store
+	file  string
+
+	mu      sync.Mutex
+	waiting []*request
+	closed  bool
+	work    chan struct{} // something waits, or closed
+	done    chan struct{} // the writer has ended
+
+	gate    sync.Mutex // held by a commit, and by the end of a checkpoint
+	writer  *sqliteConn
+	readers chan *sqliteConn // nil: not yet opened
+	count   counters
+	log     *checkpointer
+}
+
+// counters are the parts of Stats that the writer counts.
+type counters struct {
+	transactions, commits, failed, repeated, syncs atomic.Int64
+	checkpoints, checkpointTime, checkpointPause   atomic.Int64
+}
+
+func openSQLite(s *Store, file string) (engine, error) {
+	e := &sqliteEngine{store: s, file: file, work: make(chan struct{}, 1), done: make(chan struct{}),
+		readers: make(chan *sqliteConn, sqliteReaders)}
+	var err error
+	// The page size and auto_vacuum hold for a file that is made now; FULL syncs the
+	// log at each commit; checkpoints are made beside the writer, see checkpointer.
+	if e.writer, err = e.connect(writerCacheKiB, "auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = FULL"); err != nil {
+		return nil, err
+	}
+	if err := e.mustBe("journal_mode", "wal"); err != nil {
+		e.writer.close()
+		return nil, err
+	}
+	if e.log, err = startCheckpointer(e); err != nil {
+		e.writer.close()
+		return nil, err
+	}
+	for range sqliteReaders {
+		e.readers <- nil
+	}
+	go e.serve()
+	return e, nil
+}
+
+func (e *sqliteEngine) connect(cacheKiB int, pragmas ...string) (*sqliteConn, error) {
+	return openConn(e.file, append([]string{
+		fmt.Sprintf("page_size = %d", sqlitePageBytes),
+		fmt.Sprintf("cache_size = -%d", cacheKiB),
+		"temp_store = MEMORY",
+		"foreign_keys = ON",
+		"trusted_schema = OFF",
+		"wal_autocheckpoint = 0",
+	}, pragmas...)...)
+}
+
+// mustBe checks a pragma that SQLite may silently not follow.
+func (e *sqliteEngine) mustBe(pragma, want string) error {
+	var have string
+	if err := e.writer.row("PRAGMA "+pragma, nil, []any{&have}); err != nil {
+		return err
+	}
+	if have != want {
+		return fmt.Errorf("%s is %q, not %q: does the file system have shared memory and locks?", pragma, have, want)
+	}
+	return nil
+}
+
+func (e *sqliteEngine) kind() Engine { return SQLite }
+
+func (e *sqliteEngine) notify(string) {} // there is no other process
+
+// exclusively is a Write: no other process works in the folder.
+func (e *sqliteEngine) exclusively(ctx context.Context, f func(*Tx) error) error {
+	return e.write(ctx, f)
+}
+
+func (e *sqliteEngine) read(ctx context.Context, f func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c, err := e.reader(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { e.readers <- c }()
+	if ctx.Done() != nil {
+		interrupted := make(chan struct{})
+		stop := context.AfterFunc(ctx, func() { c.interrupt(); close(interrupted) })
+		defer func() {
+			if !stop() {
+				<-interrupted // it must not hit whoever reads next
+			}
+		}()
+	}
+	return e.snapshot(ctx, c, f)
+}
+
+// reader takes a reading connection, which goes back into e.readers.
+func (e *sqliteEngine) reader(ctx context.Context) (c *sqliteConn, err error) {
+	var open bool
+	select {
+	case c, open = <-e.readers:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if !open {
+		return nil, ErrClosed
+	}
+	if c == nil {
+		c, err = e.connect(readerCacheKiB, "query_only = ON")
+	}
+	if err != nil {
+		e.readers <- nil
+		return nil, err
+	}
+	return c, nil
+}
+
+func (e *sqliteEngine) snapshot(ctx context.Context, c *sqliteConn, f func(*Tx) error) error {
+	if _, err := c.exec("BEGIN", nil); err != nil {
+		return err
+	}
+	run := newRun(c)
+	err := guarded(f, &Tx{ctx: ctx, store: e.store, run: run})
+	run.end()
+	if c.inTransaction() {
+		_, end := c.exec("ROLLBACK", nil)
+		if err == nil {
+			err = end
+		}
+	}
+	if ctx.Err() != nil && err != nil {
+		return ctx.Err() // what was interrupted says so in many ways
+	}
+	return err
+}
+
+func (e *sqliteEngine) close() error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	e.mu.Unlock()
+	e.signal()
+	<-e.done
+	e.log.stop()
+	for range sqliteReaders { // each comes back when its reader ends
+		if c := <-e.readers; c != nil {
+			c.close()
+		}
+	}
+	close(e.readers)
+	return e.writer.close()
+}
+
+func (e *sqliteEngine) signal() {
+	select {
+	case e.work <- struct{}{}:
+	default:
+	}
+}
