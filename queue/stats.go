@@ -1,0 +1,53 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/allgreen-mail/allgreen/store"
+)
+
+// Stats counts jobs: messages, each once for every destination it waits for.
+type Stats struct {
+	Waiting  int       // to be delivered: waiting, in delivery or parked
+	Deferred int       // of these, tried at least once
+	Held     int       // for a person
+	Oldest   time.Time // when the oldest of those waiting was promised; zero: none waits
+}
+
+// Stats asks the counters; it costs the same however much waits.
+func (q *Queue) Stats(ctx context.Context) (Stats, error) {
+	var s Stats
+	err := q.store.Read(ctx, func(tx *store.Tx) error {
+		var total, held, deferred int64
+		err := tx.Row(`SELECT CAST(COALESCE(SUM(total), 0) AS BIGINT), CAST(COALESCE(SUM(held), 0) AS BIGINT),
+			CAST(COALESCE(SUM(deferred), 0) AS BIGINT) FROM queue_count`).Scan(&total, &held, &deferred)
+		if err != nil {
+			return err
+		}
+		s = Stats{Waiting: int(total - held), Held: int(held), Deferred: int(deferred)}
+		s.Oldest, err = oldest(tx)
+		return err
+	})
+	if err != nil {
+		return Stats{}, fmt.Errorf("count the queue: %w", err)
+	}
+	return s, nil
+}
+
+// oldest looks at the first thousand rows by age. When all of them are held, nobody
+// will miss the exact age of what waits behind them.
+func oldest(tx *store.Tx) (time.Time, error) {
+	var queued int64
+	err := tx.Row(`SELECT queued FROM (SELECT id, queued, state FROM queue_job ORDER BY id LIMIT 1000) AS first
+		WHERE state <> 3 ORDER BY id LIMIT 1`).Scan(&queued)
+	if errors.Is(err, store.ErrNoRow) {
+		err = tx.Row(`SELECT queued FROM queue_job WHERE state = 0 ORDER BY due LIMIT 1`).Scan(&queued)
+	}
+	if errors.Is(err, store.ErrNoRow) {
+		return time.Time{}, nil
+	}
+	return store.FromMicros(queued), err
+}
