@@ -60,7 +60,8 @@ type MailOptions struct {
 // RcptOptions are the parameters of RCPT (RFC 3461). The zero value sends none.
 type RcptOptions struct {
 	Notify            []string     // NEVER, or any of SUCCESS, FAILURE, DELAY
-	OriginalRecipient mail.Address // ORCPT; zero: not said
+	OriginalRecipient mail.Address // ORCPT; zero: not said, or no mail address
+	Original          string       // ORCPT as it goes over the wire, "rfc822;a+2Bb@example.com"; wins when both are set
 }
 
 // MailCommand is MAIL FROM with its parameters.
@@ -95,8 +96,11 @@ func RcptCommand(to mail.Address, o RcptOptions) Command {
 	if len(o.Notify) > 0 {
 		b.WriteString(" NOTIFY=" + strings.Join(o.Notify, ","))
 	}
-	if orig := o.OriginalRecipient; !orig.IsZero() {
-		b.WriteString(" ORCPT=" + originalRecipient(orig))
+	switch {
+	case o.Original != "":
+		b.WriteString(" ORCPT=" + o.Original)
+	case !o.OriginalRecipient.IsZero():
+		b.WriteString(" ORCPT=" + originalRecipient(o.OriginalRecipient))
 	}
 	return Command(b.String())
 }

@@ -1,0 +1,113 @@
+package smtp
+
+import (
+	"crypto"
+	_ "crypto/sha256" // the hashes that certificates are signed with
+	_ "crypto/sha512"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"slices"
+)
+
+// errNoCertificate is a server that was given no certificate for this name.
+var errNoCertificate = errors.New("no certificate")
+
+// channelBinding is what the client must have seen of the channel too, if it binds at
+// all. PLUS demands a binding; without PLUS there is none, and a client that would have
+// bound had it known that we can is being deceived by somebody between us (RFC 5802
+// section 6).
+func (c *conversation) channelBinding(hello scramFirst, mechanism string) ([]byte, error) {
+	offered := slices.Contains(c.server.options.Mechanisms, scramPlus)
+	if mechanism != scramPlus {
+		if hello.flag == 'p' || hello.flag == 'y' && offered {
+			return nil, errExchange
+		}
+		return nil, nil
+	}
+	var data []byte
+	var err error
+	switch hello.kind {
+	case "tls-exporter": // RFC 9266 section 2
+		data, err = c.peer.TLS.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)
+	case "tls-server-end-point":
+		data, err = endPoint(c.serverCert)
+	}
+	if err != nil || len(data) == 0 {
+		return nil, errExchange
+	}
+	return data, nil
+}
+
+// endPoint is the hash of the server's certificate, by the hash of its signature, and
+// SHA-256 in place of MD5 and SHA-1 (RFC 5929 section 4.1). A signature without a hash
+// of its own, as Ed25519, has no binding.
+func endPoint(der []byte) ([]byte, error) {
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	hash := crypto.SHA256
+	switch cert.SignatureAlgorithm {
+	case x509.SHA384WithRSA, x509.ECDSAWithSHA384, x509.SHA384WithRSAPSS:
+		hash = crypto.SHA384
+	case x509.SHA512WithRSA, x509.ECDSAWithSHA512, x509.SHA512WithRSAPSS:
+		hash = crypto.SHA512
+	case x509.PureEd25519:
+		return nil, errExchange
+	}
+	h := hash.New()
+	h.Write(der)
+	return h.Sum(nil), nil
+}
+
+// tlsConfig is the server's, and where a binding may need to know the certificate that
+// was shown, one that remembers it.
+func (c *conversation) tlsConfig() *tls.Config {
+	config := c.server.options.TLS
+	if !c.server.options.Submission || !slices.Contains(c.server.options.Mechanisms, scramPlus) {
+		return config
+	}
+	return c.remembering(config)
+}
+
+func (c *conversation) remembering(config *tls.Config) *tls.Config {
+	mine := config.Clone()
+	mine.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		cert, err := choose(config, hello)
+		if err == nil && cert != nil && len(cert.Certificate) > 0 {
+			c.serverCert = cert.Certificate[0]
+		}
+		return cert, err
+	}
+	mine.Certificates = nil // else crypto/tls would choose one of them unasked
+	if config.GetConfigForClient != nil {
+		mine.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			other, err := config.GetConfigForClient(hello)
+			if err != nil || other == nil {
+				return nil, err
+			}
+			return c.remembering(other), nil
+		}
+	}
+	return mine
+}
+
+// choose is how crypto/tls chooses a certificate.
+func choose(config *tls.Config, hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if config.GetCertificate != nil && (len(config.Certificates) == 0 || hello.ServerName != "") {
+		cert, err := config.GetCertificate(hello)
+		if cert != nil || err != nil {
+			return cert, err
+		}
+	}
+	for i := range config.Certificates {
+		if hello.SupportsCertificate(&config.Certificates[i]) == nil {
+			return &config.Certificates[i], nil
+		}
+	}
+	if len(config.Certificates) > 0 {
+		return &config.Certificates[0], nil
+	}
+	return nil, errNoCertificate
+}

@@ -1,0 +1,369 @@
+package smtp
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/allgreen-mail/allgreen/mail"
+)
+
+// Limits of one conversation.
+const (
+	// maxCommand is the longest command line with its CRLF. RFC 5321 section
+	// 4.5.3.1.4 asks for 512; the parameters of the extensions add up to less than
+	// this (RFC 1870, 6152, 6531, 3461, 4954).
+	maxCommand = 2048
+	// maxAuthLine is the longest line of a login (RFC 4954 section 4).
+	maxAuthLine = 12288
+	// maxSkipped is how much of a longer line is read to find its end.
+	maxSkipped = 64 << 10
+	// maxIdleTalk is how many commands may pass between two messages before each
+	// counts as an error: NOOP, RSET, VRFY, EHLO again and again.
+	maxIdleTalk = 100
+	// maxUnsent is how many octets of replies wait for a client that pipelines.
+	maxUnsent = 4 << 10
+)
+
+// What ends a conversation, or a line of it.
+var (
+	errEndless  = errors.New("a line without an end")
+	errStopping = errors.New("the server is stopping")
+	errBareLine = errors.New("a line ended in a bare LF")
+	errTooLong  = errors.New("the line is too long")
+)
+
+// conversation is the server's side of one connection. All of it belongs to the
+// goroutine of run, but for what mu guards.
+type conversation struct {
+	server  *Server
+	session Session
+	peer    Peer
+	conn    net.Conn // as the session's octets go: over TLS, after a handshake
+	in      input
+	out     []byte // replies that wait to be sent
+	small   [256]byte
+
+	mu      sync.Mutex
+	waiting bool // for a command; guarded by mu
+	raw     net.Conn
+
+	sentUntil time.Time // the deadline set for writes
+	ends      time.Time // when the session has taken long enough
+	lines     *Transcript
+	over      bool // nothing more is read
+	saidQuit  bool
+
+	greeted       bool
+	authenticated bool
+	transaction   transaction
+	errors        int
+	idleTalk      int
+	serverCert    []byte // the certificate shown to the client, for SCRAM
+}
+
+func newConversation(s *Server, conn net.Conn) *conversation {
+	c := &conversation{server: s, conn: conn, raw: conn}
+	c.in.conn = conn
+	c.out = c.small[:0]
+	c.peer = Peer{Remote: addressOf(conn.RemoteAddr()), Local: addressOf(conn.LocalAddr()), lmtp: s.options.LMTP}
+	if s.options.Transcript != nil {
+		c.lines = newTranscript()
+	}
+	return c
+}
+
+// addressOf is the zero value for what has no IP address, as a unix socket.
+func addressOf(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// run is the whole conversation. A panic in it is our bug; it ends this conversation
+// and no other.
+func (c *conversation) run(ctx context.Context) {
+	c.ends = time.Now().Add(c.server.options.SessionTimeout) // deadline
+	defer c.end()
+	if !c.begin(ctx) {
+		return
+	}
+	for !c.over {
+		line, err := c.command()
+		switch {
+		case err == nil:
+			c.obey(ctx, line)
+		case errors.Is(err, errTooLong):
+			c.fault("500 5.5.2 line too long")
+		default:
+			c.farewell(err)
+		}
+	}
+}
+
+// end closes everything, whatever happened.
+func (c *conversation) end() {
+	if bug := recover(); bug != nil {
+		c.server.stats.panics.Add(1)
+		c.server.options.Log.Error("panic in an SMTP session", "remote", c.peer.Remote, "panic", bug, "stack", string(debug.Stack()))
+		c.say("421 4.3.0 internal error, try again later")
+	}
+	c.closeSession()
+	c.hangUp()
+	c.in.drop()
+	if c.lines != nil {
+		c.server.options.Transcript(c.peer, c.lines)
+	}
+}
+
+// closeSession tells the session. Its panic must not keep the connection open.
+func (c *conversation) closeSession() {
+	defer func() {
+		if bug := recover(); bug != nil {
+			c.server.stats.panics.Add(1)
+			c.server.options.Log.Error("panic in an SMTP session", "remote", c.peer.Remote, "panic", bug, "stack", string(debug.Stack()))
+		}
+	}()
+	if c.session != nil {
+		c.session.Close()
+	}
+}
+
+// begin is everything up to the banner. It reports whether to go on.
+func (c *conversation) begin(ctx context.Context) bool {
+	if err := c.readProxy(); err != nil {
+		c.server.options.Log.Warn("a proxy without a PROXY header", "remote", c.peer.Remote, "error", err)
+		return false
+	}
+	if c.server.options.ImplicitTLS {
+		if err := c.handshake(ctx); err != nil {
+			return false
+		}
+	}
+	session, reply := c.server.options.Open(ctx, c.peer)
+	c.session = session
+	if reply.IsTransient() || reply.IsPermanent() {
+		c.send(reply)
+		return false
+	}
+	c.say(c.server.banner)
+	return true
+}
+
+// command waits for the next command line.
+func (c *conversation) command() (string, error) {
+	c.in.shrink()
+	line, err := c.line(maxCommand)
+	if err == nil {
+		c.heard(line)
+	}
+	return line, err
+}
+
+// line takes one line, without its CRLF. Only CRLF ends it: who takes LF for it as
+// well can be made to obey what another server passed through as part of an
+// argument. A line that is too long is read to its end, so that no part of it is
+// taken for a command.
+func (c *conversation) line(limit int) (string, error) {
+	var until time.Time
+	seen, skipped := 0, 0
+	for {
+		waiting := c.in.unused()
+		if i := bytes.IndexByte(waiting[seen:], '\n'); i >= 0 {
+			i += seen
+			if i == 0 || waiting[i-1] != '\r' {
+				return "", errBareLine
+			}
+			text := waiting[:i-1]
+			if skipped > 0 || i >= limit {
+				c.in.use(i + 1)
+				return "", errTooLong
+			}
+			line := string(text)
+			c.in.use(i + 1)
+			return line, nil
+		}
+		seen = len(waiting)
+		if seen >= limit {
+			skipped += seen - 1
+			if skipped > maxSkipped {
+				return "", errEndless
+			}
+			c.in.use(seen - 1) // the CR of its end may have come
+			seen = 1
+		}
+		if until.IsZero() {
+			until = time.Now().Add(c.server.options.CommandTimeout) // deadline
+		}
+		if err := c.await(until, !c.transaction.taking); err != nil {
+			return "", err
+		}
+	}
+}
+
+// await sends what waits to be sent and reads more. Deadlines are set here and when
+// writing, once for each system call and not oftener. Only who waits for a command is
+// woken when the server stops.
+func (c *conversation) await(until time.Time, forCommand bool) error {
+	if err := c.flush(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.waiting = forCommand
+	c.conn.SetReadDeadline(until)
+	c.mu.Unlock()
+	if forCommand && c.server.stopping.Load() {
+		return errStopping
+	}
+	err := c.in.more()
+	c.mu.Lock()
+	c.waiting = false
+	c.mu.Unlock()
+	if err != nil && forCommand && c.server.stopping.Load() {
+		return errStopping
+	}
+	return err
+}
+
+// wake ends the wait for a command.
+func (c *conversation) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting {
+		c.raw.SetReadDeadline(past)
+	}
+}
+
+// cut ends whatever is being read or written.
+func (c *conversation) cut() { c.raw.Close() }
+
+// farewell ends the conversation and says why, to who can still hear it.
+func (c *conversation) farewell(err error) {
+	name := c.server.options.Name.String()
+	switch {
+	case errors.Is(err, errStopping):
+		c.say("421 4.3.2 " + name + " is shutting down")
+	case errors.Is(err, errBareLine):
+		c.say("421 4.5.2 lines end in CR LF, and this one does not")
+	case errors.Is(err, errEndless):
+		c.say("421 4.5.2 line far too long")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.say("421 4.4.2 " + name + " waited too long for a command")
+	}
+	c.over = true
+}
+
+// say queues one line of reply.
+func (c *conversation) say(line string) {
+	c.out = append(append(c.out, line...), "\r\n"...)
+	if c.lines != nil {
+		c.lines.add(FromServer, c.peer.TLS != nil, line)
+	}
+}
+
+// send queues a reply of the session's.
+func (c *conversation) send(r mail.Reply) {
+	from := len(c.out)
+	c.out = appendReply(c.out, r)
+	if c.lines != nil {
+		for line := range strings.SplitSeq(strings.TrimSuffix(string(c.out[from:]), "\r\n"), "\r\n") {
+			c.lines.add(FromServer, c.peer.TLS != nil, line)
+		}
+	}
+	if r.Code == 421 {
+		c.over = true
+	}
+}
+
+// answer says what the session replied, ok for the ordinary answer, and reports
+// whether it was positive.
+func (c *conversation) answer(r mail.Reply, ok string) bool {
+	switch {
+	case r.IsZero():
+		c.say(ok)
+		return true
+	case !isAnswer(r):
+		c.server.options.Log.Error("a session gave what is no answer", "reply", r)
+		c.say("451 4.3.0 internal error, try again later")
+		return false
+	}
+	c.send(r)
+	return r.IsPositive()
+}
+
+// fault refuses what breaks the rules of the protocol, and ends the conversation with
+// who does it too often (RFC 5321 section 4.2.4 allows 421 at any time).
+func (c *conversation) fault(line string) {
+	c.server.stats.faults.Add(1)
+	c.errors++
+	if c.errors > c.server.options.MaxErrors {
+		c.say("421 4.7.0 too many errors")
+		c.over = true
+		return
+	}
+	c.say(line)
+}
+
+// heard writes a command into the transcript.
+func (c *conversation) heard(line string) {
+	if c.lines != nil {
+		c.lines.add(FromClient, c.peer.TLS != nil, string(Command(line).shown()))
+	}
+}
+
+// flush sends the replies that wait, all in one write.
+func (c *conversation) flush() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	limit := c.server.options.CommandTimeout
+	if now := time.Now(); c.sentUntil.Sub(now) < limit/2 { // deadline
+		c.sentUntil = now.Add(limit)
+		c.conn.SetWriteDeadline(c.sentUntil)
+	}
+	_, err := c.conn.Write(c.out)
+	c.out = c.out[:0]
+	if cap(c.out) > maxUnsent {
+		c.out = c.small[:0]
+	}
+	return err
+}
+
+// hangUp sends the last words and closes. Where the client has sent what was not
+// read, closing at once would reset the connection and could take the words with it,
+// so the rest is waited for, briefly.
+func (c *conversation) hangUp() {
+	const patience, most = time.Second, 256 << 10
+	said := len(c.out) > 0
+	err := c.flush()
+	if half, ok := c.raw.(interface{ CloseWrite() error }); ok && said && err == nil && c.over && !c.quit() {
+		if t, ok := c.conn.(*tls.Conn); ok {
+			t.CloseWrite()
+		}
+		half.CloseWrite()
+		c.raw.SetReadDeadline(time.Now().Add(patience)) // deadline
+		io.CopyN(io.Discard, c.raw, most)
+	}
+	c.conn.Close()
+}
+
+// quit reports a client that said QUIT and nothing behind it.
+func (c *conversation) quit() bool { return c.saidQuit && len(c.in.unused()) == 0 }
+
+// sequence is the fault of a command that came too early or too late.
+func (c *conversation) sequence(why string) { c.fault("503 5.5.1 " + why) }
+
+// syntax is the fault of arguments that nobody can read.
+func (c *conversation) syntax(form string) { c.fault(fmt.Sprintf("501 5.5.4 syntax: %s", form)) }
