@@ -1,5 +1,5 @@
 // Package peer starts mail servers that are not ours, as anchors for tests: what
-// is said about Postfix and Exim must be true of Postfix and Exim.
+// is said about Postfix, Exim and OpenSMTPD must be true of them.
 //
 //	p := peer.Postfix(t, peer.Options{Domains: []string{"closed.example"}})
 //	p := peer.Exim(t, peer.Options{Domains: []string{"open.example"}, OpenRelay: true, CertFile: c, KeyFile: k})
@@ -11,8 +11,10 @@
 // and mail for other domains goes to NextHop or stays in the queue.
 //
 // A program that is not there skips the test with its reason, and fails it when
-// the environment has CI=true. Debian lets nobody install Exim beside Postfix,
-// so the test script unpacks it under .cache/debian, with a library that lets it
-// run without its system user (libnss-wrapper). ALLGREEN_DEBIAN names that
-// folder; without it the folder is looked for at the root of the module.
+// the environment has CI=true. Debian lets nobody install Exim or OpenSMTPD beside
+// Postfix, so the test script unpacks them under .cache/debian, Exim with a library
+// that lets it run without its system user (libnss-wrapper). OpenSMTPD, whose
+// folders are compiled in, runs in a mount namespace, as root only.
+// ALLGREEN_DEBIAN names that folder; without it the folder is looked for at the
+// root of the module.
 package peer

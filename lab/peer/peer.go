@@ -217,7 +217,7 @@ func (p *Peer) Stop() { p.stop() }
 // terminate asks the process to end, then makes it and its children end: they
 // are a process group of their own.
 func (p *Peer) terminate() {
-	p.cmd.Process.Signal(syscall.SIGTERM)
+	syscall.Kill(-p.PID, syscall.SIGTERM)
 	select {
 	case <-p.done:
 	case <-time.After(stopTime):

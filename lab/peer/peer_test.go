@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"maps"
 	"math/big"
 	"net/netip"
 	"net/smtp"
@@ -23,12 +24,26 @@ import (
 )
 
 // servers are all that this package can start; each must pass the same tests.
-var servers = map[string]func(testing.TB, Options) *Peer{"postfix": Postfix, "exim": Exim}
+var servers = map[string]func(testing.TB, Options) *Peer{"postfix": Postfix, "exim": Exim, "opensmtpd": OpenSMTPD}
 
 func forEach(t *testing.T, test func(t *testing.T, start func(testing.TB, Options) *Peer)) {
 	t.Helper()
 	t.Parallel()
-	for name, start := range servers {
+	forThese(t, servers, test)
+}
+
+// forTLS leaves out who cannot serve it here.
+func forTLS(t *testing.T, test func(t *testing.T, start func(testing.TB, Options) *Peer)) {
+	t.Helper()
+	t.Parallel()
+	able := maps.Clone(servers)
+	delete(able, "opensmtpd")
+	forThese(t, able, test)
+}
+
+func forThese(t *testing.T, these map[string]func(testing.TB, Options) *Peer, test func(t *testing.T, start func(testing.TB, Options) *Peer)) {
+	t.Helper()
+	for name, start := range these {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, start)
@@ -80,7 +95,7 @@ func TestOpenRelay(t *testing.T) {
 
 func TestSTARTTLS(t *testing.T) {
 	cert, key, pool := certificate(t, "mx.peer.example")
-	forEach(t, func(t *testing.T, start func(testing.TB, Options) *Peer) {
+	forTLS(t, func(t *testing.T, start func(testing.TB, Options) *Peer) {
 		p := start(t, Options{CertFile: cert, KeyFile: key})
 		c := dial(t, p)
 		if err := c.StartTLS(&tls.Config{ServerName: "mx.peer.example", RootCAs: pool}); err != nil {
@@ -97,7 +112,7 @@ func TestSTARTTLS(t *testing.T) {
 
 func TestOldTLS(t *testing.T) {
 	cert, key, pool := certificate(t, "mx.peer.example")
-	forEach(t, func(t *testing.T, start func(testing.TB, Options) *Peer) {
+	forTLS(t, func(t *testing.T, start func(testing.TB, Options) *Peer) {
 		p := start(t, Options{CertFile: cert, KeyFile: key, MinTLS: tls.VersionTLS10, MaxTLS: tls.VersionTLS10})
 		if err := dial(t, p).StartTLS(&tls.Config{ServerName: "mx.peer.example", RootCAs: pool}); err == nil {
 			t.Error("TLS 1.2 was spoken")
@@ -116,7 +131,7 @@ func TestSwaks(t *testing.T) {
 		missing(t, "swaks is not installed: apt-get install swaks")
 	}
 	cert, key, _ := certificate(t, "mx.peer.example")
-	forEach(t, func(t *testing.T, start func(testing.TB, Options) *Peer) {
+	forTLS(t, func(t *testing.T, start func(testing.TB, Options) *Peer) {
 		p := start(t, Options{CertFile: cert, KeyFile: key})
 		out, err := exec.Command(swaks, "--server", p.Addr.Addr().String(), "--port", port(p), "--helo", "client.example", "--tls",
 			"--from", "a@third.example", "--to", "user@peer.example", "--header", "Subject: from swaks").CombinedOutput()
