@@ -14,8 +14,8 @@ type Schema struct {
 	// Versions are the scripts that made version 1, 2, ... of the tables. A released
 	// one is never changed: append the next.
 	Versions []Version
-	// References are the columns that hold BodyIDs, as "table.column". Have an index
-	// on each.
+	// References are the columns that hold BodyIDs, as "table.column". Have an index on
+	// each: Sweep asks it for every body before it removes one.
 	References []string
 }
 

@@ -10,6 +10,8 @@ CREATE TABLE store_body (
 -- Mail hardly compresses in pieces of this size and is read as often as written.
 ALTER TABLE store_body ALTER COLUMN data SET STORAGE EXTERNAL;
 
+CREATE UNIQUE INDEX store_body_place ON store_body (place) WHERE place IS NOT NULL;
+
 -- Bodies that lost a reference, to be looked at by the sweep.
 CREATE TABLE store_released (body BIGINT NOT NULL);
 
@@ -22,3 +24,7 @@ CREATE TABLE store_piece (
     PRIMARY KEY (place, n)
 );
 ALTER TABLE store_piece ALTER COLUMN data SET STORAGE EXTERNAL;
+
+-- How far the sweep has come: bodies up to this one were looked at once.
+CREATE TABLE store_swept (body BIGINT NOT NULL);
+INSERT INTO store_swept (body) VALUES (0);

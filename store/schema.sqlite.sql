@@ -8,6 +8,8 @@ CREATE TABLE store_body (
     data    BLOB
 ) STRICT;
 
+CREATE UNIQUE INDEX store_body_place ON store_body (place) WHERE place IS NOT NULL;
+
 -- Bodies that lost a reference, to be looked at by the sweep.
 CREATE TABLE store_released (body INTEGER NOT NULL) STRICT;
 
@@ -19,3 +21,7 @@ CREATE TABLE store_piece (
     data    BLOB NOT NULL,
     PRIMARY KEY (place, n)
 ) STRICT;
+
+-- How far the sweep has come: bodies up to this one were looked at once.
+CREATE TABLE store_swept (body INTEGER NOT NULL) STRICT;
+INSERT INTO store_swept (body) VALUES (0);

@@ -105,16 +105,23 @@ func (e *sqliteEngine) read(ctx context.Context, f func(*Tx) error) error {
 		return err
 	}
 	defer func() { e.readers <- c }()
-	if ctx.Done() != nil {
-		interrupted := make(chan struct{})
-		stop := context.AfterFunc(ctx, func() { c.interrupt(); close(interrupted) })
-		defer func() {
-			if !stop() {
-				<-interrupted // it must not hit whoever reads next
-			}
-		}()
-	}
+	defer interruptedBy(ctx, c)()
 	return e.snapshot(ctx, c, f)
+}
+
+// interruptedBy lets the end of a context interrupt what runs on a connection, until
+// the function it gives is called.
+func interruptedBy(ctx context.Context, c *sqliteConn) (done func()) {
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { c.interrupt(); close(interrupted) })
+	return func() {
+		if !stop() {
+			<-interrupted // it must not hit whoever is next
+		}
+	}
 }
 
 // reader takes a reading connection, which goes back into e.readers.

@@ -42,6 +42,9 @@ type Options struct {
 	Schemas []Schema
 	// Clock tells the time. Required.
 	Clock func() time.Time
+	// MinFree is the number of bytes that must stay free on the disk of Dir; below,
+	// Room gives ErrFull. Zero: 256 MB. Negative: no such limit.
+	MinFree int64
 	// Log takes what nobody waits for: failed wake-ups, checkpoints. Nil: nowhere.
 	Log *slog.Logger
 }

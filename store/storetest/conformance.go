@@ -48,6 +48,7 @@ func Run(t *testing.T) {
 		{"read only", readOnly},
 		{"concurrent writers", concurrentWriters},
 		{"bodies", bodies},
+		{"sweep", sweep},
 		{"wake", wake},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -442,6 +443,64 @@ func expect(t *testing.T, r io.ReadSeekCloser, want []byte) {
 	part := make([]byte, min(30, len(want)))
 	if _, err := r.(io.ReaderAt).ReadAt(part, 0); err != nil || !bytes.Equal(part, want[:len(part)]) {
 		t.Errorf("ReadAt: %v, %q", err, part)
+	}
+}
+
+// put stores a body of some size with a row that refers to it.
+func put(t *testing.T, st *store.Store, size int, refer bool) (id store.BodyID) {
+	t.Helper()
+	sp := st.NewSpool()
+	defer sp.Close()
+	_, err := sp.Write(make([]byte, size))
+	must(t, err)
+	must(t, sp.Place(t.Context()))
+	must(t, st.Write(t.Context(), func(tx *store.Tx) error {
+		if id, err = tx.PutBody(sp); err != nil || !refer {
+			return err
+		}
+		_, err = tx.Exec(`INSERT INTO thing (body) VALUES ($1)`, id)
+		return err
+	}))
+	return id
+}
+
+// sweep removes released bodies without references, and no others.
+func sweep(t *testing.T, st *store.Store) {
+	for _, size := range []int{100, 300_000} {
+		kept, shared, gone, young := put(t, st, size, true), put(t, st, size, true), put(t, st, size, true), put(t, st, size, false)
+		must(t, st.Write(t.Context(), func(tx *store.Tx) error {
+			must(t, tx.HoldBody(shared))
+			if _, err := tx.Exec(`INSERT INTO thing (body) VALUES ($1)`, shared); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(`DELETE FROM thing WHERE id = (SELECT min(id) FROM thing WHERE body = $1)`, shared); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(`DELETE FROM thing WHERE body = $1`, gone); err != nil {
+				return err
+			}
+			must(t, tx.ReleaseBody(shared))
+			must(t, tx.ReleaseBody(gone))
+			return tx.ReleaseBody(gone)
+		}))
+		n, err := st.Sweep(t.Context())
+		must(t, err)
+		if n != 1 {
+			t.Errorf("%d bodies swept, want 1", n)
+		}
+		for _, id := range []store.BodyID{kept, shared, young} {
+			b, err := st.OpenBody(t.Context(), id)
+			must(t, err)
+			_, err = io.Copy(io.Discard, b)
+			must(t, errors.Join(err, b.Close()))
+		}
+		if _, err := st.OpenBody(t.Context(), gone); !errors.Is(err, store.ErrNoRow) {
+			t.Errorf("a swept body: %v, want ErrNoRow", err)
+		}
+		err = st.Write(t.Context(), func(tx *store.Tx) error { return tx.HoldBody(gone) })
+		if !errors.Is(err, store.ErrNoRow) {
+			t.Errorf("hold a swept body: %v, want ErrNoRow", err)
+		}
 	}
 }
 
