@@ -32,16 +32,13 @@ type PlacedBody interface {
 }
 
 // folder is the place for one machine: a file per body, in 256 folders.
-type folder struct {
-	dir   string
-	clock func() time.Time
-}
+type folder struct{ dir string }
 
-func openFolder(dir string, clock func() time.Time) (*folder, error) {
+func openFolder(dir string) (*folder, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	return &folder{dir: dir, clock: clock}, syncFolder(filepath.Dir(dir))
+	return &folder{dir: dir}, syncFolder(filepath.Dir(dir))
 }
 
 func (p *folder) path(name string) string { return filepath.Join(p.dir, name[:2], name) }

@@ -32,7 +32,7 @@ func (p pieces) join() []byte {
 func plain(arg any) (any, error) {
 	switch v := arg.(type) {
 	case nil, int64, float64, string, []byte, pieces:
-		return v, nil
+		return v, nil // most are that
 	case int:
 		return int64(v), nil
 	case bool:

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 )
 
 const (
@@ -190,6 +189,3 @@ func (sp *Spool) Close() error {
 	}
 	return err
 }
-
-// bodiesFolder is where the embedded engine keeps large bodies.
-func (s *Store) bodiesFolder() string { return filepath.Join(s.options.Dir, "bodies") }

@@ -96,15 +96,24 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := s.prepareFolder(); err != nil {
 		return err
 	}
-	s.engine, err = openSQLite(s, filepath.Join(s.options.Dir, "allgreen.db"))
+	if s.options.PostgreSQL != "" {
+		s.engine, err = openPostgreSQL(ctx, s)
+	} else {
+		s.engine, err = openSQLite(s, filepath.Join(s.options.Dir, "allgreen.db"))
+	}
 	if err != nil {
+		s.engine = nil
 		return err
 	}
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
-	if s.bodies == nil {
-		s.bodies, err = openFolder(filepath.Join(s.options.Dir, "bodies"), s.options.Clock)
+	switch {
+	case s.bodies != nil:
+	case s.options.PostgreSQL != "":
+		s.bodies = rowsPlace{s}
+	default:
+		s.bodies, err = openFolder(filepath.Join(s.options.Dir, "bodies"))
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -13,6 +14,17 @@ type Tx struct {
 	run    runner
 	after  []func()
 	topics []string
+	open   *Rows
+}
+
+var errOpenRows = errors.New("rows are open: close them before the next statement")
+
+// ready refuses a statement while rows are open, which PostgreSQL could not run.
+func (tx *Tx) ready() error {
+	if tx.open != nil && !tx.open.closed {
+		return errOpenRows
+	}
+	return nil
 }
 
 // runner is what an engine does for a transaction.
@@ -39,6 +51,9 @@ func (tx *Tx) Context() context.Context { return tx.ctx }
 
 // Exec runs one statement that gives no rows, and says how many it changed.
 func (tx *Tx) Exec(query string, args ...any) (affected int64, err error) {
+	if err := tx.ready(); err != nil {
+		return 0, err
+	}
 	return tx.run.exec(query, args)
 }
 
@@ -59,16 +74,24 @@ type Row struct {
 // pointers (nil for NULL), or a sql.Scanner. Without a row it gives ErrNoRow, also
 // for INSERT or UPDATE with RETURNING.
 func (r *Row) Scan(dest ...any) error {
+	if err := r.tx.ready(); err != nil {
+		return err
+	}
 	return r.tx.run.row(r.query, r.args, dest)
 }
 
-// Rows runs a query for any number of rows. Close it before the next write.
+// Rows runs a query for any number of rows. Close them before the next
+// statement.
 func (tx *Tx) Rows(query string, args ...any) (*Rows, error) {
+	if err := tx.ready(); err != nil {
+		return nil, err
+	}
 	c, err := tx.run.rows(query, args)
 	if err != nil {
 		return nil, err
 	}
-	return &Rows{c: c}, nil
+	tx.open = &Rows{c: c}
+	return tx.open, nil
 }
 
 // Rows walks over the result of a query.

@@ -11,6 +11,9 @@ import (
 // Each runs a test on a fresh store of every engine.
 func Each(t *testing.T, schemas []store.Schema, f func(t *testing.T, st *store.Store)) {
 	t.Run("SQLite", func(t *testing.T) { f(t, Open(t, schemas...)) })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		f(t, open(t, store.Options{Dir: t.TempDir(), PostgreSQL: PostgreSQL(t), Schemas: schemas}))
+	})
 }
 
 // Open opens a fresh embedded store, closed at the end of the test.
