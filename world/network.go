@@ -27,12 +27,13 @@ func Machine() Network { return machine{} }
 func (machine) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	var d net.Dialer
 	if ip, ok := ctx.Value(sourceKey{}).(netip.Addr); ok {
-		d.LocalAddr = localAddress(network, netip.AddrPortFrom(ip, 0))
+		d.LocalAddr = socketAddress(network, netip.AddrPortFrom(ip, 0))
 	}
 	return d.DialContext(ctx, network, address)
 }
 
-func localAddress(network string, at netip.AddrPort) net.Addr {
+// socketAddress is a socket address as the network's errors and dialers want it.
+func socketAddress(network string, at netip.AddrPort) net.Addr {
 	if strings.HasPrefix(network, "udp") {
 		return net.UDPAddrFromAddrPort(at)
 	}

@@ -76,16 +76,26 @@ func (w *World) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 // DialFrom is Dial from one of this machine's own addresses; the zero address
 // leaves the choice to the system.
 func (w *World) DialFrom(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	return w.dial(ctx, "tcp", from, to)
+}
+
+// DialUDP binds a UDP socket to one peer, so that only its datagrams are read; from is
+// as with DialFrom. Nothing is sent yet, and nothing tells whether anybody is there.
+func (w *World) DialUDP(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	return w.dial(ctx, "udp", from, to)
+}
+
+func (w *World) dial(ctx context.Context, network string, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
 	if w.Network == nil {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: ErrNoWorld}
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: socketAddress(network, to), Err: ErrNoWorld}
 	}
 	if !w.Map.holds(to.Addr()) {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: ErrOutside}
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: socketAddress(network, to), Err: ErrOutside}
 	}
 	if from.IsValid() {
 		ctx = context.WithValue(ctx, sourceKey{}, w.Map.Address(from))
 	}
-	return w.Network.DialContext(ctx, "tcp", w.Map.Socket(to).String())
+	return w.Network.DialContext(ctx, network, w.Map.Socket(to).String())
 }
 
 // Listen opens a TCP listener on an address of this world.

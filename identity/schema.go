@@ -1,0 +1,19 @@
+package identity
+
+import (
+	_ "embed"
+
+	"github.com/allgreen-mail/allgreen/store"
+)
+
+//go:embed schema.sqlite.sql
+var tablesSQLite string
+
+//go:embed schema.postgresql.sql
+var tablesPostgreSQL string
+
+// Schema is the package's tables.
+var Schema = store.Schema{
+	Name:     "identity",
+	Versions: []store.Version{{SQLite: tablesSQLite, PostgreSQL: tablesPostgreSQL}},
+}
