@@ -143,11 +143,21 @@ func (s scramProof) verify(final string, binding []byte) (signature string, ok b
 	ok = fields[0] == "c="+bound && fields[1] == "r="+s.nonce
 
 	message := s.hello.bare + "," + s.challenge() + "," + without
-	clientKey := hmacSHA256(s.keys.StoredKey, message)
+	serverKey, right := s.keys.ServerKey, fits(s.keys.StoredKey, message, proof)
+	for _, other := range s.keys.Others {
+		if fits(other[0], message, proof) {
+			serverKey, right = other[1], true
+		}
+	}
+	return base64.StdEncoding.EncodeToString(hmacSHA256(serverKey, message)), right && ok
+}
+
+// fits reports whether a proof was made with the password of a stored key.
+func fits(storedKey []byte, message string, proof []byte) bool {
+	clientKey := hmacSHA256(storedKey, message)
 	subtle.XORBytes(clientKey, clientKey, proof)
 	stored := sha256.Sum256(clientKey)
-	ok = subtle.ConstantTimeCompare(stored[:], s.keys.StoredKey) == 1 && ok
-	return base64.StdEncoding.EncodeToString(hmacSHA256(s.keys.ServerKey, message)), ok
+	return subtle.ConstantTimeCompare(stored[:], storedKey) == 1
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {

@@ -99,4 +99,7 @@ type ScramKeys struct {
 	Salt                 []byte
 	Iterations           int
 	StoredKey, ServerKey []byte // 32 octets each
+	// Others are StoredKey and ServerKey of further passwords of the same user, with
+	// the same salt and iterations: whoever knows any of them is in.
+	Others [][2][]byte
 }
