@@ -1,0 +1,19 @@
+package journal
+
+import (
+	_ "embed"
+
+	"github.com/allgreen-mail/allgreen/store"
+)
+
+//go:embed schema.sqlite.sql
+var tablesSQLite string
+
+//go:embed schema.postgresql.sql
+var tablesPostgreSQL string
+
+// Schema is the journal's tables.
+var Schema = store.Schema{
+	Name:     "journal",
+	Versions: []store.Version{{SQLite: tablesSQLite, PostgreSQL: tablesPostgreSQL}},
+}
