@@ -1,0 +1,129 @@
+package mailbox
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/store"
+)
+
+// UID names a message within its folder (RFC 9051 section 2.3.1.1).
+type UID uint32
+
+// Flags are the system flags of a message, as bits.
+type Flags uint8
+
+// The system flags of RFC 9051 section 2.3.2.
+const (
+	Seen Flags = 1 << iota
+	Answered
+	Flagged
+	Deleted
+	Draft
+)
+
+// Delivery is one message for one account.
+type Delivery struct {
+	Account   int64
+	Folder    Role   // zero: Inbox
+	Detail    string // prefer this ordinary folder to the INBOX, if there is one: user+detail
+	Body      store.BodyID
+	Size      int64     // bytes of the body
+	Received  time.Time // IMAP's internal date
+	Flags     Flags
+	Keywords  []string
+	Trace     mail.TraceID
+	Structure []byte // as the mail program's server wants it later; nil: none yet
+}
+
+// Deliver puts a message into a folder: at most three statements. An account without
+// the role asked for gets it into its INBOX; ErrNoFolder means that the account is
+// gone.
+func Deliver(tx *store.Tx, d Delivery) (UID, error) {
+	at, err := d.takeUID(tx)
+	if err != nil {
+		return 0, fmt.Errorf("deliver to account %d: %w", d.Account, err)
+	}
+	if _, err := tx.Exec(`INSERT INTO mailbox_message (folder, uid, modseq, body, size, received, flags, keywords, trace)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		at.folder, at.uid, at.modseq, int64(d.Body), d.Size, store.Micros(d.Received), int64(d.Flags),
+		strings.Join(d.Keywords, " "), string(d.Trace)); err != nil {
+		return 0, fmt.Errorf("deliver to account %d: %w", d.Account, err)
+	}
+	if d.Structure != nil {
+		if _, err := tx.Exec(`INSERT INTO mailbox_structure (message, structure) VALUES ($1, $2)`,
+			structureKey(at.folder, at.uid), d.Structure); err != nil {
+			return 0, fmt.Errorf("deliver to account %d: %w", d.Account, err)
+		}
+	}
+	tx.Wake(Topic(d.Account))
+	return UID(at.uid), nil
+}
+
+// structureKey is one number for folder and UID, so that the table is clustered by it.
+func structureKey(folder, uid int64) int64 { return folder<<32 | uid }
+
+// spot is where the next message of a folder goes.
+type spot struct{ folder, uid, modseq int64 }
+
+const take = `UPDATE mailbox_folder SET uidnext = uidnext + 1, modseq = modseq + 1, messages = messages + 1,
+		unseen = unseen + $3, bytes = bytes + $4
+	WHERE account = $1 AND `
+
+const taken = ` RETURNING id, uidnext - 1, modseq`
+
+// takeUID locks the folder and counts the message in. Strangers choose the detail of
+// an address, so it leads to ordinary folders only: nobody files into Sent or Trash.
+func (d *Delivery) takeUID(tx *store.Tx) (at spot, err error) {
+	role := cmp.Or(d.Folder, Inbox)
+	try := func(where string, key string) error {
+		return tx.Row(where, d.Account, key, d.unseen(), d.Size).Scan(&at.folder, &at.uid, &at.modseq)
+	}
+	if role == Inbox && d.Detail != "" {
+		err = try(take+`id = (SELECT MIN(id) FROM mailbox_folder WHERE account = $1 AND LOWER(name) = $2 AND role IS NULL AND sealed = 0)`+taken,
+			strings.ToLower(d.Detail))
+		if !errors.Is(err, store.ErrNoRow) {
+			return at, err
+		}
+	}
+	if err = try(take+`role = $2`+taken, string(role)); errors.Is(err, store.ErrNoRow) && role != Inbox {
+		err = try(take+`role = $2`+taken, string(Inbox))
+	}
+	if errors.Is(err, store.ErrNoRow) {
+		err = ErrNoFolder
+	}
+	return at, err
+}
+
+func (d *Delivery) unseen() int64 {
+	if d.Flags&Seen != 0 {
+		return 0
+	}
+	return 1
+}
+
+// DeliverAll delivers to many, each folder locked in one order, whoever else delivers
+// to the same at the same time. The UIDs come in the order of the deliveries.
+func DeliverAll(tx *store.Tx, all []Delivery) ([]UID, error) {
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(all[a].Account, all[b].Account), cmp.Compare(all[a].Folder, all[b].Folder), cmp.Compare(all[a].Detail, all[b].Detail))
+	})
+	uids := make([]UID, len(all))
+	for _, i := range order {
+		uid, err := Deliver(tx, all[i])
+		if err != nil {
+			return nil, err
+		}
+		uids[i] = uid
+	}
+	return uids, nil
+}

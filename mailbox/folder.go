@@ -1,0 +1,207 @@
+package mailbox
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/allgreen-mail/allgreen/store"
+)
+
+// The errors that callers tell apart.
+var (
+	// ErrNoFolder: the account has no such folder, or there is no such account.
+	ErrNoFolder = errors.New("no such folder")
+	// ErrFolderExists: the account has a folder of that name or role.
+	ErrFolderExists = errors.New("the folder exists")
+	// ErrFolderName: the name cannot be a folder's.
+	ErrFolderName = errors.New("not a name for a folder")
+	// ErrSealed: the folder takes nothing in.
+	ErrSealed = errors.New("the folder takes nothing in")
+	// ErrNoMessage: the folder has no message of that UID.
+	ErrNoMessage = errors.New("no such message")
+	// ErrQuota: the account's room is used up.
+	ErrQuota = errors.New("mailbox full")
+)
+
+// Role is the special use of a folder (RFC 6154). The zero value is an ordinary
+// folder; in a Delivery it is the INBOX.
+type Role string
+
+// The roles.
+const (
+	Inbox   Role = "inbox"
+	Sent    Role = "sent"
+	Drafts  Role = "drafts"
+	Junk    Role = "junk"
+	Trash   Role = "trash"
+	Archive Role = "archive"
+)
+
+// FolderID names a folder for ever; it is never used again.
+type FolderID int64
+
+// Folder is one folder and its counters.
+type Folder struct {
+	ID          FolderID
+	Account     int64
+	Name        string // full, levels divided by "/"; the inbox is "INBOX"
+	Role        Role
+	Subscribed  bool
+	UIDValidity uint32
+	UIDNext     UID
+	ModSeq      int64 // the highest given to a message here
+	Messages    int64
+	Unseen      int64
+	Bytes       int64
+	Uncounted   bool // outside of the quota
+	Sealed      bool // takes nothing in
+	Created     time.Time
+	Expires     time.Time // zero: never
+}
+
+// first are the folders of a new account, in this order.
+var first = []struct {
+	name string
+	role Role
+}{{"INBOX", Inbox}, {"Sent", Sent}, {"Drafts", Drafts}, {"Junk", Junk}, {"Trash", Trash}, {"Archive", Archive}}
+
+// Topic is what to Watch for changes in an account's folders.
+func Topic(account int64) string { return fmt.Sprintf("mailbox/%d", account) }
+
+// Create makes the mailbox of a new account: INBOX, Sent, Drafts, Junk, Trash and
+// Archive, without a quota.
+func Create(tx *store.Tx, account int64) error {
+	if _, err := tx.Exec(`INSERT INTO mailbox_account (account, quota_bytes, quota_messages, uidvalidity) VALUES ($1, 0, 0, 0)`, account); err != nil {
+		return fmt.Errorf("create the mailbox of account %d: %w", account, err)
+	}
+	for _, f := range first {
+		if _, err := insertFolder(tx, Folder{Account: account, Name: f.name, Role: f.role, Subscribed: true, Created: tx.Now()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// NewFolder makes a folder as f describes it: Account, Name, Role, Subscribed,
+// Uncounted, Sealed, Expires. The folders above it need not exist.
+func NewFolder(tx *store.Tx, f Folder) (FolderID, error) {
+	if err := checkName(f.Name); err != nil {
+		return 0, err
+	}
+	f.Created = tx.Now()
+	return insertFolder(tx, f)
+}
+
+func insertFolder(tx *store.Tx, f Folder) (FolderID, error) {
+	validity, err := nextUIDValidity(tx, f.Account, f.Created)
+	if err != nil {
+		return 0, err
+	}
+	var role *string
+	if f.Role != "" {
+		role = (*string)(&f.Role)
+	}
+	var id int64
+	err = tx.Row(`INSERT INTO mailbox_folder (account, name, role, subscribed, uidvalidity, uidnext, modseq,
+			messages, unseen, bytes, uncounted, sealed, created, expires)
+		VALUES ($1, $2, $3, $4, $5, 1, 1, 0, 0, 0, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING id`,
+		f.Account, f.Name, role, f.Subscribed, validity, f.Uncounted, f.Sealed, f.Created, f.Expires).Scan(&id)
+	if errors.Is(err, store.ErrNoRow) {
+		return 0, fmt.Errorf("%w: %q", ErrFolderExists, f.Name)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("create folder %q: %w", f.Name, err)
+	}
+	tx.Wake(Topic(f.Account))
+	return FolderID(id), nil
+}
+
+// nextUIDValidity is the time in seconds, or one more than the last where that is not
+// later: a name used again, also after a backup came back, gets a higher one (RFC 9051
+// section 2.3.1.1).
+func nextUIDValidity(tx *store.Tx, account int64, now time.Time) (uint32, error) {
+	var v int64
+	err := tx.Row(`UPDATE mailbox_account SET uidvalidity = CASE WHEN uidvalidity < $2 THEN $2 ELSE uidvalidity + 1 END
+		WHERE account = $1 RETURNING uidvalidity`, account, now.Unix()).Scan(&v)
+	if errors.Is(err, store.ErrNoRow) {
+		return 0, fmt.Errorf("%w: account %d has no mailbox", ErrNoFolder, account)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("next UIDVALIDITY of account %d: %w", account, err)
+	}
+	return uint32(v), nil
+}
+
+// maxName bounds the name of a folder, in octets.
+const maxName = 500
+
+func checkName(name string) error {
+	switch {
+	case len(name) > maxName:
+		return fmt.Errorf("%w: it has more than %d octets", ErrFolderName, maxName)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r >= 0x7F && r < 0xA0 }):
+		return fmt.Errorf("%w: %q has control characters or is not UTF-8", ErrFolderName, name)
+	case strings.EqualFold(name, "INBOX"):
+		return fmt.Errorf("%w: INBOX is there by itself", ErrFolderExists)
+	}
+	for level := range strings.SplitSeq(name, "/") {
+		if level == "" || strings.TrimSpace(level) != level {
+			return fmt.Errorf("%w: %q has an empty level or a blank at its end", ErrFolderName, name)
+		}
+	}
+	return nil
+}
+
+const folderColumns = `id, account, name, COALESCE(role, ''), subscribed, uidvalidity, uidnext, modseq,
+	messages, unseen, bytes, uncounted, sealed, created, expires`
+
+// Folders gives the folders of an account in the order of their names.
+func Folders(tx *store.Tx, account int64) ([]Folder, error) {
+	rows, err := tx.Rows(`SELECT `+folderColumns+` FROM mailbox_folder WHERE account = $1 ORDER BY name`, account)
+	if err != nil {
+		return nil, fmt.Errorf("folders of account %d: %w", account, err)
+	}
+	defer rows.Close()
+	var all []Folder
+	for rows.Next() {
+		f, err := scanFolder(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, f)
+	}
+	return all, rows.Err()
+}
+
+func scanFolder(scan func(...any) error) (f Folder, err error) {
+	var id, validity, next int64
+	var role string
+	err = scan(&id, &f.Account, &f.Name, &role, &f.Subscribed, &validity, &next, &f.ModSeq,
+		&f.Messages, &f.Unseen, &f.Bytes, &f.Uncounted, &f.Sealed, &f.Created, &f.Expires)
+	f.ID, f.Role, f.UIDValidity, f.UIDNext = FolderID(id), Role(role), uint32(validity), UID(next)
+	return f, err
+}
+
+// FolderOf gives the folder of an account that has a role.
+func FolderOf(tx *store.Tx, account int64, role Role) (Folder, error) {
+	f, err := scanFolder(tx.Row(`SELECT `+folderColumns+` FROM mailbox_folder WHERE account = $1 AND role = $2`, account, string(role)).Scan)
+	if errors.Is(err, store.ErrNoRow) {
+		return f, fmt.Errorf("%w: %s of account %d", ErrNoFolder, role, account)
+	}
+	return f, err
+}
+
+// Remove takes an account's mailbox away at once; Sweep removes its messages.
+func Remove(tx *store.Tx, account int64) error {
+	if _, err := tx.Exec(`UPDATE mailbox_folder SET account = NULL WHERE account = $1`, account); err != nil {
+		return fmt.Errorf("remove the folders of account %d: %w", account, err)
+	}
+	if _, err := tx.Exec(`DELETE FROM mailbox_account WHERE account = $1`, account); err != nil {
+		return fmt.Errorf("remove the mailbox of account %d: %w", account, err)
+	}
+	tx.Wake(Topic(account))
+	return nil
+}
