@@ -1,0 +1,19 @@
+package account
+
+import (
+	_ "embed"
+
+	"github.com/allgreen-mail/allgreen/store"
+)
+
+//go:embed schema.sqlite.sql
+var tablesSQLite string
+
+//go:embed schema.postgresql.sql
+var tablesPostgreSQL string
+
+// Schema is the directory's tables.
+var Schema = store.Schema{
+	Name:     "account",
+	Versions: []store.Version{{SQLite: tablesSQLite, PostgreSQL: tablesPostgreSQL}},
+}
