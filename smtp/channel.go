@@ -61,8 +61,8 @@ func (c *conversation) handshake(ctx context.Context) error {
 	c.server.stats.handshakes.Add(1)
 	state := channel.ConnectionState()
 	c.conn, c.in.conn, c.peer.TLS = channel, channel, &state
-	if c.lines != nil {
-		c.lines.add(Event, true, tls.VersionName(state.Version)+", "+tls.CipherSuiteName(state.CipherSuite))
+	if c.transcript != nil {
+		c.transcript.add(Event, true, tls.VersionName(state.Version)+", "+tls.CipherSuiteName(state.CipherSuite))
 	}
 	return nil
 }

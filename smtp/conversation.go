@@ -58,11 +58,11 @@ type conversation struct {
 	waiting bool // for a command; guarded by mu
 	raw     net.Conn
 
-	sentUntil time.Time // the deadline set for writes
-	ends      time.Time // when the session has taken long enough
-	lines     *Transcript
-	over      bool // nothing more is read
-	saidQuit  bool
+	sentUntil  time.Time // the deadline set for writes
+	ends       time.Time // when the session has taken long enough
+	transcript *Transcript
+	over       bool // nothing more is read
+	saidQuit   bool
 
 	greeted       bool
 	authenticated bool
@@ -78,7 +78,7 @@ func newConversation(s *Server, conn net.Conn) *conversation {
 	c.out = c.small[:0]
 	c.peer = Peer{Remote: addressOf(conn.RemoteAddr()), Local: addressOf(conn.LocalAddr()), lmtp: s.options.LMTP}
 	if s.options.Transcript != nil {
-		c.lines = newTranscript()
+		c.transcript = newTranscript()
 	}
 	return c
 }
@@ -123,8 +123,8 @@ func (c *conversation) end() {
 	c.closeSession()
 	c.hangUp()
 	c.in.drop()
-	if c.lines != nil {
-		c.server.options.Transcript(c.peer, c.lines)
+	if c.transcript != nil {
+		c.server.options.Transcript(c.peer, c.transcript)
 	}
 }
 
@@ -154,12 +154,38 @@ func (c *conversation) begin(ctx context.Context) bool {
 	}
 	session, reply := c.server.options.Open(ctx, c.peer)
 	c.session = session
-	if reply.IsTransient() || reply.IsPermanent() {
+	switch {
+	case reply.IsTransient() || reply.IsPermanent():
 		c.send(reply)
+		c.refuseAll()
 		return false
+	case session == nil:
+		panic("smtp: Open gave neither a session nor a refusal")
 	}
 	c.say(c.server.banner)
 	return true
+}
+
+// refuseAll waits for QUIT after a banner of 554, which a server must (RFC 5321 section
+// 3.1), but neither for long nor through many commands.
+func (c *conversation) refuseAll() {
+	const patience, most = 10 * time.Second, 5
+	until := time.Now().Add(patience) // deadline
+	for range most {
+		if c.over {
+			return
+		}
+		line, err := c.lineUntil(maxCommand, until)
+		if err != nil {
+			return
+		}
+		c.heard(line)
+		if strings.EqualFold(line, "QUIT") {
+			c.goodbye("")
+			return
+		}
+		c.say("503 5.5.1 no service, as was said")
+	}
 }
 
 // command waits for the next command line.
@@ -177,7 +203,11 @@ func (c *conversation) command() (string, error) {
 // argument. A line that is too long is read to its end, so that no part of it is
 // taken for a command.
 func (c *conversation) line(limit int) (string, error) {
-	var until time.Time
+	return c.lineUntil(limit, time.Time{})
+}
+
+// lineUntil is line with a deadline, zero: the usual time from the first wait on.
+func (c *conversation) lineUntil(limit int, until time.Time) (string, error) {
 	seen, skipped := 0, 0
 	for {
 		waiting := c.in.unused()
@@ -268,8 +298,8 @@ func (c *conversation) farewell(err error) {
 // say queues one line of reply.
 func (c *conversation) say(line string) {
 	c.out = append(append(c.out, line...), "\r\n"...)
-	if c.lines != nil {
-		c.lines.add(FromServer, c.peer.TLS != nil, line)
+	if c.transcript != nil {
+		c.transcript.add(FromServer, c.peer.TLS != nil, line)
 	}
 }
 
@@ -277,9 +307,9 @@ func (c *conversation) say(line string) {
 func (c *conversation) send(r mail.Reply) {
 	from := len(c.out)
 	c.out = appendReply(c.out, r)
-	if c.lines != nil {
+	if c.transcript != nil {
 		for line := range strings.SplitSeq(strings.TrimSuffix(string(c.out[from:]), "\r\n"), "\r\n") {
-			c.lines.add(FromServer, c.peer.TLS != nil, line)
+			c.transcript.add(FromServer, c.peer.TLS != nil, line)
 		}
 	}
 	if r.Code == 421 {
@@ -303,23 +333,29 @@ func (c *conversation) answer(r mail.Reply, ok string) bool {
 	return r.IsPositive()
 }
 
-// fault refuses what breaks the rules of the protocol, and ends the conversation with
-// who does it too often (RFC 5321 section 4.2.4 allows 421 at any time).
+// fault refuses what breaks the rules of the protocol.
 func (c *conversation) fault(line string) {
 	c.server.stats.faults.Add(1)
-	c.errors++
-	if c.errors > c.server.options.MaxErrors {
-		c.say("421 4.7.0 too many errors")
-		c.over = true
-		return
+	if c.mayErr() {
+		c.say(line)
 	}
-	c.say(line)
+}
+
+// mayErr counts an error and ends the conversation with who makes too many: 421 may be
+// said at any time (RFC 5321 section 4.2.4).
+func (c *conversation) mayErr() bool {
+	if c.errors++; c.errors <= c.server.options.MaxErrors {
+		return true
+	}
+	c.say("421 4.7.0 too many errors")
+	c.over = true
+	return false
 }
 
 // heard writes a command into the transcript.
 func (c *conversation) heard(line string) {
-	if c.lines != nil {
-		c.lines.add(FromClient, c.peer.TLS != nil, string(Command(line).shown()))
+	if c.transcript != nil {
+		c.transcript.add(FromClient, c.peer.TLS != nil, string(Command(line).shown()))
 	}
 }
 
@@ -348,7 +384,7 @@ func (c *conversation) hangUp() {
 	const patience, most = time.Second, 256 << 10
 	said := len(c.out) > 0
 	err := c.flush()
-	if half, ok := c.raw.(interface{ CloseWrite() error }); ok && said && err == nil && c.over && !c.quit() {
+	if half, ok := c.raw.(interface{ CloseWrite() error }); ok && said && err == nil && !c.quit() {
 		if t, ok := c.conn.(*tls.Conn); ok {
 			t.CloseWrite()
 		}

@@ -40,7 +40,7 @@ func (c *conversation) bdat(ctx context.Context, args string) {
 			c.endless()
 			return
 		}
-		c.mayTakeData()
+		c.say("503 5.5.1 no transaction takes this chunk")
 		return
 	}
 	c.transaction.taking = true
@@ -86,13 +86,15 @@ func (c *conversation) nextChunk(in *incoming) error {
 			return in.lose(err)
 		}
 		c.heard(line)
-		word, args, _ := strings.Cut(line, " ")
-		switch verb := strings.ToUpper(word); verb {
+		verb, args := cutVerb(line)
+		switch verb {
 		case "BDAT":
 			if in.left, in.last, err = c.chunk(args); err != nil {
 				return in.lose(err)
 			}
-			return nil
+			if in.left > 0 || in.last || c.talk() {
+				return nil
+			}
 		case "RSET", "QUIT", "EHLO", "HELO", "LHLO":
 			in.pending = line
 			return ErrGivenUp
@@ -118,8 +120,8 @@ func (c *conversation) chunk(args string) (size int64, last bool, err error) {
 func (c *conversation) betweenChunks(verb, line, args string) {
 	switch {
 	case hasControl(line):
-		c.fault("500 5.5.2 a control character in a command")
-	case c.talk(verb):
+		c.unreadable(verb)
+	case c.mayGoOn(verb):
 		c.aside(verb, args)
 	}
 }
@@ -220,7 +222,7 @@ func (c *conversation) conclude(in *incoming, replies []mail.Reply) {
 
 // heardMessage writes the message's size into the transcript.
 func (c *conversation) heardMessage(in *incoming) {
-	if c.lines != nil {
-		c.lines.add(FromClient, c.peer.TLS != nil, "["+strconv.FormatInt(in.taken, 10)+" octets of message]")
+	if c.transcript != nil {
+		c.transcript.add(FromClient, c.peer.TLS != nil, "["+strconv.FormatInt(in.taken, 10)+" octets of message]")
 	}
 }

@@ -129,7 +129,7 @@ func (in *incoming) step() ([]byte, error) {
 	switch {
 	case err == io.EOF && in.cr:
 		return in.afterCR(nil)
-	case err == io.EOF && !in.atLine:
+	case err == io.EOF && in.chunked && !in.atLine && !in.soft:
 		// A message in chunks whose last line has no end gets one (RFC 5321 section
 		// 2.3.8). No signature breaks by that (RFC 6376 section 3.4.3 and 3.4.4).
 		in.endLine(true)

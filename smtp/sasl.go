@@ -75,9 +75,8 @@ func (c *conversation) loggedIn(reply mail.Reply, err error) {
 		return
 	}
 	c.server.stats.failed.Add(1)
-	if c.errors++; c.errors > c.server.options.MaxErrors && !c.over {
-		c.say("421 4.7.0 too many errors")
-		c.over = true
+	if !c.over {
+		c.mayErr()
 	}
 }
 
@@ -121,6 +120,9 @@ func (x *exchange) login(ctx context.Context, a Authenticator) (mail.Reply, erro
 	if err != nil {
 		return mail.Reply{}, err
 	}
+	if len(user) == 0 {
+		return mail.Reply{}, errExchange
+	}
 	return a.Plain(ctx, "", string(user), string(password)), nil
 }
 
@@ -143,8 +145,8 @@ func (x *exchange) ask(challenge string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.lines != nil {
-		c.lines.add(FromClient, true, masked)
+	if c.transcript != nil {
+		c.transcript.add(FromClient, true, masked)
 	}
 	if line == "*" {
 		return nil, errCancelled

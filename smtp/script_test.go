@@ -32,6 +32,9 @@ import (
 //	# text      a remark
 //
 // The server's lines run beside the client's, each side in order.
+//
+// A script that begins with "server" plays a client against our own server instead,
+// see serverscript_test.go.
 func TestDialogues(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.txt")
 	if len(files) < 10 {
@@ -43,7 +46,11 @@ func TestDialogues(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			synctest.Test(t, func(t *testing.T) { playScript(t, strings.Split(string(text), "\n")) })
+			play := playScript
+			if strings.HasPrefix(string(text), "server") {
+				play = playServerScript
+			}
+			synctest.Test(t, func(t *testing.T) { play(t, strings.Split(string(text), "\n")) })
 		})
 	}
 }

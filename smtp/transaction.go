@@ -31,10 +31,6 @@ func (c *conversation) mail(ctx context.Context, args string) {
 	case c.transaction.begun:
 		c.sequence("a transaction is under way")
 		return
-	case c.outOfTime():
-		c.say("421 4.4.2 the session has lasted long enough")
-		c.over = true
-		return
 	}
 	path, params, ok := cutPath(args, "FROM:")
 	if !ok {

@@ -9,14 +9,12 @@ import (
 
 // obey does what one command line says.
 func (c *conversation) obey(ctx context.Context, line string) {
+	verb, args := cutVerb(line)
 	if hasControl(line) {
-		c.fault("500 5.5.2 a control character in a command")
+		c.unreadable(verb)
 		return
 	}
-	word, args, _ := strings.Cut(line, " ")
-	verb := strings.ToUpper(word)
-	args = strings.TrimRight(args, " \t") // tolerated by RFC 5321 section 4.1.1
-	if !c.talk(verb) {
+	if !c.mayGoOn(verb) {
 		return
 	}
 	switch verb {
@@ -43,6 +41,23 @@ func (c *conversation) obey(ctx context.Context, line string) {
 	}
 }
 
+// cutVerb splits a command line. Spaces at its end are tolerated (RFC 5321 section
+// 4.1.1).
+func cutVerb(line string) (verb, args string) {
+	verb, args, _ = strings.Cut(strings.TrimRight(line, " \t"), " ")
+	return strings.ToUpper(verb), args
+}
+
+// unreadable refuses a line with control characters. Behind a BDAT whose size is not
+// known nothing can be read any more.
+func (c *conversation) unreadable(verb string) {
+	if strings.HasPrefix(verb, "BDAT") {
+		c.endless()
+		return
+	}
+	c.fault("500 5.5.2 a control character in a command")
+}
+
 // hasControl finds what no command holds, a tab excepted, which some clients put
 // between arguments: RFC 5321 section 2.3.8 for CR, section 4.1.2 for the rest.
 func hasControl(line string) bool {
@@ -54,19 +69,28 @@ func hasControl(line string) bool {
 	return false
 }
 
-// talk counts the commands that bring no message nearer and reports whether this one
-// may be obeyed.
-func (c *conversation) talk(verb string) bool {
+// mayGoOn ends the conversation with who has been here for too long, or talks and
+// brings no message.
+func (c *conversation) mayGoOn(verb string) bool {
+	if time.Now().After(c.ends) { // deadline
+		c.say("421 4.4.2 the session has lasted long enough")
+		c.over = true
+		return false
+	}
 	switch verb {
-	case "MAIL", "RCPT", "DATA", "BDAT", "QUIT":
+	case "MAIL", "RCPT", "DATA", "QUIT":
 		return true
 	}
-	c.idleTalk++
-	if c.idleTalk <= maxIdleTalk {
-		return true
+	return c.talk()
+}
+
+// talk counts a command that brings no message nearer, and beyond a bound takes it for
+// an error. It reports whether the conversation goes on.
+func (c *conversation) talk() bool {
+	if c.idleTalk++; c.idleTalk > maxIdleTalk {
+		return c.mayErr()
 	}
-	c.fault("450 4.7.0 too much talk without a message")
-	return false
+	return true
 }
 
 // foreign ends the conversation with who does not speak SMTP: a browser that was
@@ -215,6 +239,3 @@ func isASCII(s string) bool {
 	}
 	return true
 }
-
-// outOfTime reports whether the session may begin no further transaction.
-func (c *conversation) outOfTime() bool { return time.Now().After(c.ends) } // deadline
