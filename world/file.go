@@ -17,6 +17,7 @@ type File struct {
 	Roots        string           `json:"roots,omitempty"`         // PEM certificates trusted for TLS
 	Page         string           `json:"page,omitempty"`          // the URL of the page, for people
 	PID          int              `json:"pid,omitempty"`           // who keeps this world alive
+	Server       string           `json:"server,omitempty"`        // the data folder of our own server in it
 	Probe        Probe            `json:"probe,omitzero"`
 	Greeters     []string         `json:"greeters,omitempty"` // domains whose MX hosts greet everybody
 	Map

@@ -1,0 +1,39 @@
+package world
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParseRoutes(t *testing.T) {
+	var b [4]byte
+	binary.NativeEndian.PutUint32(b[:], binary.BigEndian.Uint32([]byte{192, 168, 1, 1}))
+	route4 := "Iface\tDestination\tGateway \tFlags\neth0\t00000000\t" + fmt.Sprintf("%X", b[:]) + "\t0003\neth0\t0001A8C0\t00000000\t0001\n"
+	route6 := "00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003 eth0\n" +
+		"fe800000000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001 eth0\nrubbish\n"
+	for _, tt := range []struct {
+		text string
+		read func([]string) (netip.Addr, bool)
+		want string
+	}{{route4, gateway4, "192.168.1.1"}, {route6, gateway6, "fe80::1"}} {
+		got, err := parseRoutes(strings.NewReader(tt.text), tt.read)
+		if err != nil || !slices.Equal(got, []netip.Addr{netip.MustParseAddr(tt.want)}) {
+			t.Errorf("gateways %v, %v; want %s", got, err, tt.want)
+		}
+	}
+}
+
+func TestSurroundings(t *testing.T) {
+	own, _, err := (&World{Network: Machine()}).Surroundings()
+	if err != nil || !slices.Contains(own, netip.MustParseAddr("127.0.0.1")) {
+		t.Errorf("own addresses %v, %v", own, err)
+	}
+	made := &World{Network: Machine(), Map: Map{Ports: map[uint16]uint16{25: 2525}}}
+	if own, gateways, err := made.Surroundings(); err != nil || len(own)+len(gateways) > 0 {
+		t.Errorf("a made world has %v, %v, %v", own, gateways, err)
+	}
+}
