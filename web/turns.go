@@ -1,6 +1,7 @@
 package web
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,10 +15,13 @@ type Turns struct {
 	open    *prometheus.GaugeVec   // listener
 	replies *prometheus.CounterVec // listener, command, outcome, code
 	seconds *prometheus.HistogramVec
+
+	accepted *atomic.Int64 // messages
 }
 
 func newTurns(r prometheus.Registerer) Turns {
 	t := Turns{
+		accepted: new(atomic.Int64),
 		opened: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: prefix + "smtp_sessions_total", Help: "Connections taken, by listener.",
 		}, []string{"listener"}),
@@ -49,6 +53,9 @@ func (t Turns) count(listener, stage string, reply mail.Reply, waited time.Durat
 	if outcome != "accepted" {
 		code = codeOf(reply)
 	}
+	if stage == "data" && outcome == "accepted" {
+		t.accepted.Add(1)
+	}
 	t.replies.WithLabelValues(listener, stage, outcome, code).Inc()
 	t.seconds.WithLabelValues(listener, stage).Observe(waited.Seconds())
 }
@@ -61,3 +68,6 @@ func codeOf(reply mail.Reply) string {
 	}
 	return reply.Enhanced.String()
 }
+
+// Accepted is how many messages were taken since the start.
+func (t Turns) Accepted() float64 { return float64(t.accepted.Load()) }
