@@ -14,6 +14,7 @@ const (
 	exitUsage       = 64
 	exitNoInput     = 66
 	exitUnreachable = 69
+	exitTemporary   = 75
 	exitConfig      = 78
 	exitInterrupted = 130 // as shells say of SIGINT
 )

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
 )
 
 // Every command's help ends with examples, and every example parses.
@@ -12,14 +14,20 @@ func TestHelpEndsWithExamples(t *testing.T) {
 	var cli commandLine
 	parser, _ := newParser(&cli, streams{})
 	texts := map[string]string{"": cli.Examples()}
-	for _, node := range parser.Model.Children {
-		command, ok := node.Target.Interface().(exampler)
-		if !ok {
-			t.Errorf("%s has no examples", node.Name)
-			continue
+	var walk func(name string, nodes []*kong.Node)
+	walk = func(name string, nodes []*kong.Node) {
+		for _, node := range nodes {
+			name := strings.TrimSpace(name + " " + node.Name)
+			walk(name, node.Children)
+			command, ok := node.Target.Interface().(exampler)
+			if !ok {
+				t.Errorf("%s has no examples", name)
+				continue
+			}
+			texts[name] = command.Examples()
 		}
-		texts[node.Name] = command.Examples()
 	}
+	walk("", parser.Model.Children)
 	for name, examples := range texts {
 		help := allgreen(t, "", append(strings.Fields(name), "--help")...)
 		last := examples[strings.LastIndexByte(examples, '\n')+1:]
@@ -27,7 +35,7 @@ func TestHelpEndsWithExamples(t *testing.T) {
 			t.Errorf("exit %d; the help of %q does not end with %q:\n%s", help.code, name, last, help.out)
 		}
 		shortLines(t, help.out)
-		for line := range strings.Lines(strings.ReplaceAll(examples, "\\\n", "")) {
+		for line := range strings.Lines(strings.ReplaceAll(examples, "\\\n ", "")) {
 			parses(t, line)
 		}
 	}

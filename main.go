@@ -30,6 +30,9 @@ type commandLine struct {
 	Sign    signCommand    `cmd:"" help:"Sign the message on standard input with DKIM."`
 	Lab     labCommand     `cmd:"" help:"Start an Internet on loopback and show an audit in it."`
 	Bench   benchCommand   `cmd:"" help:"Measure a mail server of yours, and what the machine could do."`
+	Account accountCommand `cmd:"" help:"Make and change accounts, aliases, devices and tokens of the running server."`
+	Queue   queueCommand   `cmd:"" help:"Look at the messages that wait, tell why, and decide about them."`
+	Log     logCommand     `cmd:"" help:"Tell what happened to a message; find messages."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

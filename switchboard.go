@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -52,6 +53,15 @@ func (s *switchboard) close(name string) {
 		_ = p.listener.Close() // nobody listens any more either way
 	}
 	delete(s.ports, name)
+}
+
+// keep closes all sockets but those of these names.
+func (s *switchboard) keep(names []string) {
+	for name := range s.ports {
+		if !slices.Contains(names, name) {
+			s.close(name)
+		}
+	}
 }
 
 // closeAll closes every socket and returns when nothing runs any more.
