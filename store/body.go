@@ -26,10 +26,9 @@ func (tx *Tx) PutBody(sp *Spool) (BodyID, error) {
 	default:
 		data = pieces(append([][]byte{sp.head}, sp.memory()...))
 	}
-	var id BodyID
-	err := tx.Row(`INSERT INTO store_body (created, size, place, head, data) VALUES ($1, $2, $3, $4, $5) RETURNING id`,
-		now, sp.Size(), place, head, data).Scan(&id)
-	return id, err
+	id, err := tx.Insert(`INSERT INTO store_body (created, size, place, head, data) VALUES ($1, $2, $3, $4, $5)`,
+		now, sp.Size(), place, head, data)
+	return BodyID(id), err
 }
 
 // HoldBody makes sure that a body is still there, and stays until the transaction

@@ -70,6 +70,11 @@ func (r *pgRun) exec(query string, args []any) (int64, error) {
 	return tag.RowsAffected(), r.note(err)
 }
 
+func (r *pgRun) insert(query string, args []any) (id int64, err error) {
+	err = r.row(query+" RETURNING id", args, []any{&id})
+	return id, err
+}
+
 func (r *pgRun) row(query string, args, dest []any) error {
 	c, err := r.query(query, args)
 	if err != nil {

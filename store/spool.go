@@ -13,7 +13,7 @@ import (
 const (
 	chunkSize   = 16 << 10
 	spoolMemory = 1 << 20   // bytes kept in memory; more goes into a file
-	inlineBody  = 128 << 10 // bytes up to which a body stands in the database, see docs/decisions/0007-where-bodies-live.md
+	inlineBody  = 128 << 10 // unless Options.InlineBody says otherwise: bytes up to which a body stands in the database, see docs/decisions/0007-where-bodies-live.md
 )
 
 // Spool takes a body in, before it is known whether it will be stored. It holds 1 MB
@@ -135,7 +135,7 @@ func (r chunkReader) ReadAt(p []byte, at int64) (n int, err error) {
 }
 
 // large reports whether the body goes beside the database.
-func (sp *Spool) large() bool { return sp.Size() > inlineBody }
+func (sp *Spool) large() bool { return sp.Size() > sp.store.inline }
 
 // Place puts a large body where it will stay and syncs it; for a small one it does
 // nothing. Call it after the last Write and SetHead, before the transaction of

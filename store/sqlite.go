@@ -12,7 +12,7 @@ const (
 	sqliteReaders   = 4
 	writerCacheKiB  = 24 << 10
 	readerCacheKiB  = 2 << 10
-	sqlitePageBytes = 4096
+	sqlitePageBytes = 8192 // 4 KB costs a fifth more time with bodies of 50 KB, 16 KB doubles what a small commit writes
 )
 
 // sqliteEngine is the embedded database: one writer, a few readers, one that copies

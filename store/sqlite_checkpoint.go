@@ -23,7 +23,7 @@ type checkpointer struct {
 }
 
 const (
-	checkpointAfter = 32 << 20 / sqlitePageBytes // frames since the last one
+	checkpointAfter = 64 << 20 / sqlitePageBytes // frames since the last one
 	checkpointRest  = 2 << 20 / sqlitePageBytes  // frames for which the writer may wait
 	checkpointTries = 4                          // passes beside the writer until then
 )

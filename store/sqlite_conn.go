@@ -224,6 +224,9 @@ func (c *sqliteConn) rows(query string, args []any) (*sqliteStmt, error) {
 // full disk or an I/O error ends it by itself.
 func (c *sqliteConn) inTransaction() bool { return lib.Xsqlite3_get_autocommit(c.tls, c.db) == 0 }
 
+// lastID is the key that the last INSERT was given.
+func (c *sqliteConn) lastID() int64 { return lib.Xsqlite3_last_insert_rowid(c.tls, c.db) }
+
 // written is the number of pages written since the connection was opened, in WAL
 // mode each a frame of the log.
 func (c *sqliteConn) written() int64 {

@@ -267,6 +267,13 @@ func (r *sqliteRun) exec(query string, args []any) (int64, error) {
 	return r.conn.exec(query, args)
 }
 
+func (r *sqliteRun) insert(query string, args []any) (int64, error) {
+	if _, err := r.exec(query, args); err != nil {
+		return 0, err
+	}
+	return r.conn.lastID(), nil
+}
+
 func (r *sqliteRun) row(query string, args, dest []any) error {
 	if err := r.usable(); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,9 @@ type Options struct {
 	// Bodies is the place of large bodies. Nil: the folder Dir/bodies with SQLite,
 	// rows in the database with PostgreSQL, whose nodes share no folder.
 	Bodies BodyPlace
+	// InlineBody is the number of bytes up to which a body stands in the database, at
+	// most 1 MB. Zero: 128 KB.
+	InlineBody int64
 	// Schemas are the tables of the packages, in the order in which they are made.
 	Schemas []Schema
 	// Clock tells the time. Required.
@@ -56,6 +60,7 @@ type Store struct {
 	engine  engine
 	lock    *os.File
 	bodies  BodyPlace
+	inline  int64
 	schemas []Schema
 	watches watches
 	chunks  sync.Pool
@@ -79,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Clock == nil {
 		return nil, errors.New("open store: no clock given")
 	}
-	s := &Store{options: o, log: o.Log, bodies: o.Bodies}
+	s := &Store{options: o, log: o.Log, bodies: o.Bodies, inline: cmp.Or(min(o.InlineBody, spoolMemory), inlineBody)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

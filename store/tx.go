@@ -35,6 +35,8 @@ type runner interface {
 	row(query string, args, dest []any) error
 	// rows runs a query.
 	rows(query string, args []any) (cursor, error)
+	// insert runs an INSERT into a table with an id and gives the new one.
+	insert(query string, args []any) (int64, error)
 	// lock serialises transactions that lock the same name.
 	lock(name string) error
 }
@@ -55,6 +57,17 @@ func (tx *Tx) Exec(query string, args ...any) (affected int64, err error) {
 		return 0, err
 	}
 	return tx.run.exec(query, args)
+}
+
+// Insert runs an INSERT of one row into a table whose key is an integer column named
+// id, given by the database, and says which it gave. It is the cheaper way to say
+// RETURNING id, for which SQLite makes a temporary table. It is not for INSERT ... ON
+// CONFLICT.
+func (tx *Tx) Insert(query string, args ...any) (id int64, err error) {
+	if err := tx.ready(); err != nil {
+		return 0, err
+	}
+	return tx.run.insert(query, args)
 }
 
 // Row prepares a query for one row; it runs when Scan is called.

@@ -21,6 +21,14 @@ func Open(t testing.TB, schemas ...store.Schema) *store.Store {
 	return open(t, store.Options{Dir: t.TempDir(), Schemas: schemas})
 }
 
+// OpenWith opens an embedded store with options; Dir, Clock and Log may be left out.
+func OpenWith(t testing.TB, o store.Options) *store.Store {
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	return open(t, o)
+}
+
 func open(t testing.TB, o store.Options) *store.Store {
 	t.Helper()
 	if o.Clock == nil {

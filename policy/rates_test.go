@@ -1,0 +1,91 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func TestRates(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	a, b, far := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("198.51.100.1")
+	r := newRates(Limits{Connections: 2, NetworkConnections: 3, PerMinute: 60, Refusals: 2})
+	enter := func(ip netip.Addr, want bool) {
+		t.Helper()
+		if against := r.enter(ip, now); (against == "") != want {
+			t.Errorf("enter(%s) = %q, want %v", ip, against, want)
+		}
+	}
+	enter(a, true)
+	enter(a, true)
+	enter(a, false) // of one address
+	enter(b, true)
+	enter(b, false) // of the network
+	enter(far, true)
+	r.leave(a)
+	enter(b, true)
+	for range 10 {
+		r.turn() // open connections are never forgotten
+	}
+	enter(b, false)
+
+	for range 2 {
+		r.blame(far, now)
+	}
+	if !r.blamed(far, now) || r.blamed(far, now.Add(time.Hour)) || r.blamed(a, now) {
+		t.Error("two refusals an hour are the limit")
+	}
+}
+
+func TestRatesDrain(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	ip := netip.MustParseAddr("2001:db8::1")
+	r := newRates(Limits{PerMinute: 6})
+	visit := func() bool {
+		ok := r.enter(ip, now) == ""
+		if ok {
+			r.leave(ip)
+		}
+		return ok
+	}
+	for range 6 {
+		if !visit() {
+			t.Fatal("refused within the limit")
+		}
+	}
+	if visit() {
+		t.Error("the seventh in a minute is let in")
+	}
+	now = now.Add(11 * time.Second)
+	if !visit() || visit() {
+		t.Error("one drains in ten seconds")
+	}
+	now = now.Add(-time.Hour)
+	if visit() {
+		t.Error("a clock that jumps back opens the door")
+	}
+}
+
+func TestRatesAreBounded(t *testing.T) {
+	r := newRates(Limits{Connections: 10})
+	now := time.Now()
+	for i := range 4 * maxCounts {
+		ip := netip.MustParseAddr(fmt.Sprintf("2001:db8:%x:%x::1", i>>16, i&0xffff))
+		if r.enter(ip, now) != "" {
+			t.Fatal("refused")
+		}
+		r.leave(ip)
+	}
+	if n := len(r.young) + len(r.old); n > 2*maxCounts {
+		t.Errorf("%d counts", n)
+	}
+}
+
+func TestNetwork(t *testing.T) {
+	for in, want := range map[string]string{"192.0.2.77": "192.0.2.0/24", "2001:db8:1:2:3::4": "2001:db8:1:2::/64"} {
+		if got := network(netip.MustParseAddr(in)).String(); got != want {
+			t.Errorf("network(%s) = %s, want %s", in, got, want)
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/allgreen-mail/allgreen/account"
+	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/srs"
+)
+
+// recipient asks whether the mailbox exists, so that nothing has to be sent back
+// later.
+type recipient struct{ o Options }
+
+// Name is "recipient".
+func (*recipient) Name() string { return "recipient" }
+
+// exempt are the local parts that get mail whatever it looks like: RFC 5321 section
+// 4.5.1, RFC 2142 section 4.
+var exempt = []string{"postmaster", "abuse"}
+
+// Decide fills in the destination.
+func (r *recipient) Decide(ctx context.Context, s *Session) Verdict {
+	to := r.canonical(s.Recipient.To)
+	s.Recipient.Exempt = slices.Contains(exempt, strings.ToLower(to.Local))
+	var err error
+	if srs.Is(to) {
+		s.Recipient.Destination, err = r.owner(ctx, s, to)
+	} else {
+		s.Recipient.Destination, err = r.o.Resolve(ctx, to)
+	}
+	switch {
+	case err == nil:
+		s.Recipient.Alone = r.o.OneByOne && len(s.Recipient.Destination.Mailboxes) > 0
+		return Verdict{}
+	case errors.Is(err, account.ErrDisabled):
+		return reject(550, mail.EnhancedCode{Class: 5, Subject: 2, Detail: 1}, "recipient.disabled", "the mailbox is disabled")
+	case errors.Is(err, account.ErrExpansion):
+		return reject(550, mail.EnhancedCode{Class: 5, Subject: 4, Detail: 6}, "recipient.expansion", "the address leads in circles here").with(err.Error())
+	case errors.Is(err, srs.ErrUnsigned):
+		return reject(550, refusedPolicy, "recipient.srs-unsigned", "this address was never made here")
+	case errors.Is(err, srs.ErrExpired):
+		return reject(550, refusedPolicy, "recipient.srs-expired", "this address has expired")
+	case errors.Is(err, account.ErrNotLocal):
+		return reject(550, refusedPolicy, "relay.denied", "relaying denied")
+	case errors.Is(err, account.ErrNoMailbox):
+		return reject(550, unknownMailbox, "recipient.unknown", "there is no such mailbox")
+	}
+	return postpone(451, laterSystem, "recipient.unavailable", "the mailbox cannot be looked up now").with(err.Error())
+}
+
+// canonical gives <postmaster> and the role addresses of the host a domain.
+func (r *recipient) canonical(to mail.Address) mail.Address {
+	if len(r.o.Domains) > 0 && (to.Domain.IsZero() || to.Domain == r.o.Hostname && !slices.Contains(r.o.Domains, to.Domain)) {
+		to.Domain = r.o.Domains[0]
+		if !slices.Contains(roles, strings.ToLower(to.Local)) {
+			to = mail.Address{} // the host has no mailboxes of its own
+		}
+	}
+	return to
+}
+
+// roles are the addresses that exist at the host name as well (RFC 2142).
+var roles = []string{"postmaster", "abuse", "security", "admin", "hostmaster", "webmaster"}
+
+// owner finds who gets what comes back to a forward.
+func (r *recipient) owner(ctx context.Context, s *Session, to mail.Address) (account.Destination, error) {
+	back, err := r.o.SRS.Reverse(to, s.Now)
+	if err != nil {
+		return account.Destination{}, err
+	}
+	id, err := r.o.Owner(ctx, account.ID(back.Owner), to.Domain)
+	if err != nil {
+		return account.Destination{}, err
+	}
+	return account.Destination{Mailboxes: []account.Target{{Account: id, Address: to}}}, nil
+}
+
+// role ends the questions for role addresses: somebody whose mail is refused must
+// have a way to say so.
+type role struct{ exempt func(*Session) bool }
+
+// Name is "role".
+func (*role) Name() string { return "role" }
+
+// Decide accepts.
+func (r *role) Decide(_ context.Context, s *Session) Verdict {
+	if r.exempt(s) {
+		return Verdict{Action: Accept, Reason: "role"}
+	}
+	return Verdict{}
+}
+
+// company keeps recipients apart whose answers at DATA could differ: one reply must
+// be true for all.
+type company struct{}
+
+// Name is "company".
+func (*company) Name() string { return "company" }
+
+// Decide compares with the first recipient.
+func (*company) Decide(_ context.Context, s *Session) Verdict {
+	if len(s.Recipients) == 0 || s.Front {
+		return Verdict{}
+	}
+	first := &s.Recipients[0]
+	if first.Alone || s.Recipient.Alone || first.Exempt != s.Recipient.Exempt {
+		// RFC 5321 section 4.5.3.1.10: too many recipients, send the rest again.
+		return postpone(452, mail.EnhancedCode{Class: 4, Subject: 5, Detail: 3}, "recipient.alone", "one at a time: send this recipient in a transaction of its own")
+	}
+	return Verdict{}
+}
