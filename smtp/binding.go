@@ -18,8 +18,8 @@ var errNoCertificate = errors.New("no certificate")
 // bound had it known that we can is being deceived by somebody between us (RFC 5802
 // section 6).
 func (c *conversation) channelBinding(hello scramFirst, mechanism string) ([]byte, error) {
-	offered := slices.Contains(c.server.options.Mechanisms, scramPlus)
-	if mechanism != scramPlus {
+	offered := slices.Contains(c.server.options.Mechanisms, authSCRAMPlus)
+	if mechanism != authSCRAMPlus {
 		if hello.flag == 'p' || hello.flag == 'y' && offered {
 			return nil, errExchange
 		}
@@ -65,7 +65,7 @@ func endPoint(der []byte) ([]byte, error) {
 // was shown, one that remembers it.
 func (c *conversation) tlsConfig() *tls.Config {
 	config := c.server.options.TLS
-	if !c.server.options.Submission || !slices.Contains(c.server.options.Mechanisms, scramPlus) {
+	if !c.server.options.Submission || !slices.Contains(c.server.options.Mechanisms, authSCRAMPlus) {
 		return config
 	}
 	return c.remembering(config)

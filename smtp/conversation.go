@@ -58,6 +58,7 @@ type conversation struct {
 	waiting bool // for a command; guarded by mu
 	raw     net.Conn
 
+	now        time.Time // when it last began to wait
 	sentUntil  time.Time // the deadline set for writes
 	ends       time.Time // when the session has taken long enough
 	transcript *Transcript
@@ -95,7 +96,7 @@ func addressOf(a net.Addr) netip.AddrPort {
 // run is the whole conversation. A panic in it is our bug; it ends this conversation
 // and no other.
 func (c *conversation) run(ctx context.Context) {
-	c.ends = time.Now().Add(c.server.options.SessionTimeout) // deadline
+	c.ends = c.tick().Add(c.server.options.SessionTimeout)
 	defer c.end()
 	if !c.begin(ctx) {
 		return
@@ -235,7 +236,7 @@ func (c *conversation) lineUntil(limit int, until time.Time) (string, error) {
 			seen = 1
 		}
 		if until.IsZero() {
-			until = time.Now().Add(c.server.options.CommandTimeout) // deadline
+			until = c.tick().Add(c.server.options.CommandTimeout)
 		}
 		if err := c.await(until, !c.transaction.taking); err != nil {
 			return "", err
@@ -265,6 +266,12 @@ func (c *conversation) await(until time.Time, forCommand bool) error {
 		return errStopping
 	}
 	return err
+}
+
+// tick asks for the time. It is remembered where a little age does no harm.
+func (c *conversation) tick() time.Time {
+	c.now = time.Now() // deadline
+	return c.now
 }
 
 // wake ends the wait for a command.
@@ -365,8 +372,8 @@ func (c *conversation) flush() error {
 		return nil
 	}
 	limit := c.server.options.CommandTimeout
-	if now := time.Now(); c.sentUntil.Sub(now) < limit/2 { // deadline
-		c.sentUntil = now.Add(limit)
+	if c.sentUntil.Sub(c.tick()) < limit/2 {
+		c.sentUntil = c.now.Add(limit)
 		c.conn.SetWriteDeadline(c.sentUntil)
 	}
 	_, err := c.conn.Write(c.out)

@@ -76,7 +76,7 @@ func (c *conversation) endless() {
 func (c *conversation) nextChunk(in *incoming) error {
 	c.say("250 2.0.0 " + strconv.FormatInt(in.taken, 10) + " octets received")
 	for !c.over {
-		line, err := c.line(maxCommand)
+		line, err := c.lineUntil(maxCommand, in.patience())
 		switch {
 		case errors.Is(err, errTooLong):
 			c.fault("500 5.5.2 line too long")
@@ -222,7 +222,12 @@ func (c *conversation) conclude(in *incoming, replies []mail.Reply) {
 
 // heardMessage writes the message's size into the transcript.
 func (c *conversation) heardMessage(in *incoming) {
-	if c.transcript != nil {
-		c.transcript.add(FromClient, c.peer.TLS != nil, "["+strconv.FormatInt(in.taken, 10)+" octets of message]")
+	if c.transcript == nil {
+		return
 	}
+	text := "[" + strconv.FormatInt(in.size, 10) + " octets of message"
+	if !in.ended {
+		text += ", not ended"
+	}
+	c.transcript.add(FromClient, c.peer.TLS != nil, text+"]")
 }

@@ -184,18 +184,24 @@ func (in *incoming) take(n int) {
 	}
 }
 
-// more waits for more octets, as long as the client keeps to the slowest rate.
+// more waits for more octets.
 func (in *incoming) more() error {
-	limit := in.c.server.options.DataTimeout
-	until := time.Now().Add(limit) // deadline
-	if rated := in.began.Add(limit + time.Duration(in.taken/slowest)*time.Second); rated.Before(until) {
-		until = rated
-	}
 	in.c.in.grow()
-	if err := in.c.await(until, false); err != nil {
+	if err := in.c.await(in.patience(), false); err != nil {
 		return in.lose(err)
 	}
 	return nil
+}
+
+// patience is how long the next octets, or the next chunk, are waited for: a block's
+// time-out each, and in all as long as a client needs that keeps to the slowest rate.
+func (in *incoming) patience() time.Time {
+	limit := in.c.server.options.DataTimeout
+	until := in.c.tick().Add(limit)
+	if rated := in.began.Add(limit + time.Duration(in.taken/slowest)*time.Second); rated.Before(until) {
+		return rated
+	}
+	return until
 }
 
 // lose ends the message with the connection.

@@ -44,7 +44,11 @@ func (s loginSession) Authenticated(_ context.Context, user, mechanism string) m
 
 // scramKeysOf is what a server stores for a password (RFC 5802 section 3).
 func scramKeysOf(password string) ScramKeys {
-	k := ScramKeys{Salt: []byte("salt of this test"), Iterations: 4096}
+	return scramKeysWith(password, []byte("salt of this test"))
+}
+
+func scramKeysWith(password string, salt []byte) ScramKeys {
+	k := ScramKeys{Salt: salt, Iterations: 4096}
 	salted, err := pbkdf2.Key(sha256.New, password, k.Salt, k.Iterations, sha256.Size)
 	if err != nil {
 		panic(err)

@@ -12,10 +12,10 @@ import (
 
 // The mechanisms of AUTH that a server knows.
 const (
-	plain     = "PLAIN"
-	login     = "LOGIN"
-	scram     = "SCRAM-SHA-256"
-	scramPlus = "SCRAM-SHA-256-PLUS"
+	authPlain     = "PLAIN"
+	authLogin     = "LOGIN"
+	authSCRAM     = "SCRAM-SHA-256"
+	authSCRAMPlus = "SCRAM-SHA-256-PLUS"
 )
 
 // What ends a login without an answer of the session's.
@@ -88,9 +88,9 @@ type exchange struct {
 
 func (x *exchange) run(ctx context.Context, a Authenticator, mechanism string) (mail.Reply, error) {
 	switch mechanism {
-	case plain:
+	case authPlain:
 		return x.plain(ctx, a)
-	case login:
+	case authLogin:
 		return x.login(ctx, a)
 	}
 	return x.scram(ctx, a, mechanism)

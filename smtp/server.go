@@ -59,7 +59,7 @@ func (o ServerOptions) withDefaults() ServerOptions {
 	o.DataTimeout = cmp.Or(o.DataTimeout, 5*time.Minute)
 	o.SessionTimeout = cmp.Or(o.SessionTimeout, 2*time.Hour)
 	if o.Mechanisms == nil {
-		o.Mechanisms = []string{plain, login}
+		o.Mechanisms = []string{authPlain, authLogin}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -68,7 +68,7 @@ func (o ServerOptions) withDefaults() ServerOptions {
 		o.TLS = o.TLS.Clone()
 		// Microsoft's senders hang up when a ticket comes (golang/go #70232), and a
 		// resumed handshake shows no certificate for tls-server-end-point to bind to.
-		if !o.Submission || slices.Contains(o.Mechanisms, scramPlus) {
+		if !o.Submission || slices.Contains(o.Mechanisms, authSCRAMPlus) {
 			o.TLS.SessionTicketsDisabled = true
 		}
 	}

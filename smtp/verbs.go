@@ -4,7 +4,6 @@ import (
 	"context"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // obey does what one command line says.
@@ -72,7 +71,7 @@ func hasControl(line string) bool {
 // mayGoOn ends the conversation with who has been here for too long, or talks and
 // brings no message.
 func (c *conversation) mayGoOn(verb string) bool {
-	if time.Now().After(c.ends) { // deadline
+	if c.now.After(c.ends) {
 		c.say("421 4.4.2 the session has lasted long enough")
 		c.over = true
 		return false
