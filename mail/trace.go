@@ -16,6 +16,8 @@ type TraceID string
 // 7), in lower case, without padding.
 const traceAlphabet = "0123456789abcdefghijklmnopqrstuv"
 
+var traceText = base32.NewEncoding(traceAlphabet).WithPadding(base32.NoPadding)
+
 // NewTraceID makes an id of 20 letters and digits: milliseconds since 1970, then
 // 52 random bits.
 func NewTraceID(now time.Time) TraceID {
@@ -23,6 +25,7 @@ func NewTraceID(now time.Time) TraceID {
 	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16)
 	rand.Read(b[6:])
 	b[12] &= 0xF0
-	text := base32.NewEncoding(traceAlphabet).WithPadding(base32.NoPadding).EncodeToString(b[:13])
+	var text [21]byte
+	traceText.Encode(text[:], b[:13])
 	return TraceID(text[:20])
 }

@@ -70,8 +70,34 @@ type Verifier struct {
 	arc       *arc.Verifier
 }
 
+// Client is what is known of a client that sends more than one message over one
+// connection. The zero value knows nothing.
+type Client struct {
+	IPRev IPRev
+	HELO  spf.Evaluation
+}
+
+// Client is what holds for the next message of the same client as well, as long as
+// it does not give itself another name. What could not be looked up is left out.
+func (r *Results) Client() Client {
+	var c Client
+	if r.IPRev.Result != IPRevTempError {
+		c.IPRev = r.IPRev
+	}
+	if r.SPF.HELO.Result != spf.TempError {
+		c.HELO = r.SPF.HELO
+	}
+	return c
+}
+
 // Begin asks in the background what the envelope alone tells: iprev and SPF.
 func Begin(ctx context.Context, w *world.World, e Envelope) *Verifier {
+	return BeginFor(ctx, w, e, Client{})
+}
+
+// BeginFor is Begin for a client of whom something is known, which is not asked for
+// again.
+func BeginFor(ctx context.Context, w *world.World, e Envelope, known Client) *Verifier {
 	v := &Verifier{w: w, noAuthor: dmarc.ErrNoAuthor}
 	v.ctx, v.cancel = context.WithCancel(ctx)
 	r := &v.results
@@ -80,8 +106,13 @@ func Begin(ctx context.Context, w *world.World, e Envelope) *Verifier {
 	if d, err := mail.ParseDomain(e.Receiver); err == nil {
 		request.Receiver = d
 	}
-	v.asking.Go(func() { r.IPRev = CheckIPRev(v.ctx, w, e.IP) })
-	v.asking.Go(func() { r.SPF.HELO = spf.EvaluateHELO(v.ctx, w, request) })
+	r.IPRev, r.SPF.HELO = known.IPRev, known.HELO
+	if r.IPRev.Result == "" {
+		v.asking.Go(func() { r.IPRev = CheckIPRev(v.ctx, w, e.IP) })
+	}
+	if r.SPF.HELO.Result == "" {
+		v.asking.Go(func() { r.SPF.HELO = spf.EvaluateHELO(v.ctx, w, request) })
+	}
 	if !e.ReversePath.IsZero() {
 		v.asking.Go(func() { r.SPF.MailFrom = spf.Evaluate(v.ctx, w, request) })
 	}
@@ -142,7 +173,12 @@ func (v *Verifier) Results() Results {
 	r := &v.results
 	now := v.w.Now()
 	if v.dkim != nil {
-		v.asking.Go(func() { r.ARC = v.arc.Result(v.ctx, v.w, now) })
+		verifyChain := func() { r.ARC = v.arc.Result(v.ctx, v.w, now) }
+		if v.header.Has("ARC-Seal") {
+			v.asking.Go(verifyChain)
+		} else {
+			verifyChain() // there is nothing to look up
+		}
 		r.DKIM = v.dkim.Results(v.ctx, v.w, now)
 		v.asking.Wait()
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/allgreen-mail/allgreen/mailauth/spf"
 	"io"
 	"maps"
 	"net/netip"
@@ -338,4 +339,39 @@ func TestSilentDNS(t *testing.T) {
 			t.Errorf("%s, %v", got, err)
 		}
 	})
+}
+
+// TestKnownClient: what one message told of a client is not asked for the next.
+func TestKnownClient(t *testing.T) {
+	z := newZone(t, sender(t))
+	m := func() *message.Message {
+		m, err := message.Read(strings.NewReader(message4K(t, "a@example.net")), message.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	verify := func(known mailauth.Client) mailauth.Results {
+		z.asked = nil
+		v := mailauth.BeginFor(t.Context(), worldOf(z), envelope(), known)
+		first := m()
+		v.Header(first.Header)
+		if _, err := io.Copy(v, first.Body); err != nil {
+			t.Fatal(err)
+		}
+		return v.Results()
+	}
+	first := verify(mailauth.Client{})
+	asked := len(z.asked)
+	second := verify(first.Client())
+	if got, want := second.Field().String(), first.Field().String(); got != want {
+		t.Errorf("the second message says\n%s\nthe first said\n%s", got, want)
+	}
+	if len(z.asked) != asked-4 { // PTR and A of iprev, TXT and A of the HELO name
+		t.Errorf("asked %d questions, then %d: %q", asked, len(z.asked), z.asked)
+	}
+	first.IPRev.Result, first.SPF.HELO.Result = mailauth.IPRevTempError, spf.TempError
+	if known := first.Client(); known.IPRev.Result != "" || known.HELO.Result != "" {
+		t.Error("a failed lookup is remembered")
+	}
 }

@@ -21,7 +21,14 @@ func (h Header) Date() (time.Time, error) {
 	return parseDate(f.Value())
 }
 
+// usualDate is how nearly everybody writes a date.
+const usualDate = "Mon, 2 Jan 2006 15:04:05 -0700"
+
 func parseDate(value string) (time.Time, error) {
+	// net/mail tries a dozen forms, and makes an error for each that does not fit.
+	if t, err := time.Parse(usualDate, value); err == nil {
+		return t, nil
+	}
 	t, err := netmail.ParseDate(value)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%.60q is not a date", value)

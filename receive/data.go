@@ -28,6 +28,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) []mail.Reply {
 	}
 	if s.verifier != nil {
 		s.state.Results = s.verifier.Results()
+		s.known = s.state.Results.Client()
 		s.release()
 		s.verifier, s.release = nil, nil
 	}
@@ -37,7 +38,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) []mail.Reply {
 		return one(v.Reply)
 	}
 	spool.SetHead(s.head(v))
-	replies := s.turnAwayFull(ctx, spool.Size())
+	replies := s.turnAwayFull(ctx)
 	if len(s.state.Recipients) == 0 {
 		return replies
 	}
@@ -142,7 +143,8 @@ func (k *sink) Write(p []byte) (int, error) {
 // turnAwayFull asks for room once more where the real size is larger than what RCPT
 // was told. Only who declared less than it sent, or nothing, or a front, comes here.
 // It leaves the recipients that have room; the replies are nil when all have.
-func (s *session) turnAwayFull(ctx context.Context, size int64) []mail.Reply {
+func (s *session) turnAwayFull(ctx context.Context) []mail.Reply {
+	size := s.state.Octets
 	if s.r.o.LMTP != nil || s.state.Size >= size || s.state.Size == 0 && !s.front && !s.state.Recipients[0].Alone {
 		return nil
 	}
@@ -170,7 +172,7 @@ func (s *session) turnAwayFull(ctx context.Context, size int64) []mail.Reply {
 
 func (s *session) fits(ctx context.Context, rcpt policy.Recipient, size int64) mail.Reply {
 	for _, target := range rcpt.Destination.Mailboxes {
-		switch err := s.r.room(ctx, target.Account, size); {
+		switch err := s.r.rooms.fits(ctx, target.Account, size); {
 		case errors.Is(err, mailbox.ErrQuota):
 			reply := policy.Full()
 			s.refuse(policy.Verdict{Action: policy.Defer, Stage: "room", Reason: "room.mailbox", Reply: reply}, rcpt.To)

@@ -60,6 +60,7 @@ type Accounts interface {
 type Receiver struct {
 	o       Options
 	policy  *policy.Policy
+	rooms   *rooms
 	readers sync.Pool         // *bufio.Reader
 	idle    chan *smtp.Client // to the other store
 }
@@ -74,10 +75,11 @@ func New(o Options) (*Receiver, error) {
 	}
 	o.MaxSize = cmp.Or(o.MaxSize, defaultMaxSize)
 	r := &Receiver{o: o, idle: make(chan *smtp.Client, idleStores)}
+	r.rooms = newRooms(o.Store, o.World.Now)
 	r.readers.New = func() any { return bufio.NewReaderSize(nil, 8<<10) }
 	po := policy.Options{
 		World: o.World, Hostname: o.Hostname, Domains: o.Domains,
-		Resolve: r.resolve, Owner: r.owner, Room: r.room,
+		Resolve: r.resolve, Owner: r.owner, Room: r.rooms.fits,
 		SRS: o.SRS, Marks: o.Marks, MaxSize: o.MaxSize, Help: o.Help, Strict: o.Strict, Limits: o.Limits,
 		Blocklists: o.Blocklists, Keys: o.ListKeys, Memory: o.ListMemory, Directory: o.Directory,
 		OneByOne: o.LMTP != nil,
@@ -147,10 +149,6 @@ func (r *Receiver) owner(ctx context.Context, id account.ID, domain mail.Domain)
 		return err
 	})
 	return id, err
-}
-
-func (r *Receiver) room(ctx context.Context, id account.ID, size int64) error {
-	return r.o.Store.Read(ctx, func(tx *store.Tx) error { return mailbox.Room(tx, int64(id), size) })
 }
 
 // hasRoom is store.ErrFull below the watermark: what was accepted needs room to be

@@ -22,6 +22,7 @@ type session struct {
 	eightBit bool               // the message has octets over 127
 	verifier *mailauth.Verifier // begun with the first recipient
 	release  context.CancelFunc // of its time
+	known    mailauth.Client    // from earlier messages of this connection
 	events   []journal.Event    // refusals that are not yet in the journal
 }
 
@@ -31,6 +32,9 @@ const authTime = 45 * time.Second
 
 // Hello keeps what the client says of itself.
 func (s *session) Hello(_ context.Context, p smtp.Peer) mail.Reply {
+	if p.HELO != s.state.Peer.HELO {
+		s.known = mailauth.Client{}
+	}
 	s.state.Peer = p
 	return mail.Reply{}
 }
@@ -69,7 +73,7 @@ func (s *session) authenticate(ctx context.Context) {
 	envelope := mailauth.Envelope{
 		IP: s.state.IP, HELO: s.state.Peer.HELO, ReversePath: s.state.ReversePath, Receiver: s.r.o.Hostname.String(),
 	}
-	s.verifier = mailauth.Begin(ctx, s.r.o.World, envelope)
+	s.verifier = mailauth.BeginFor(ctx, s.r.o.World, envelope, s.known)
 }
 
 // Reset ends a transaction.
