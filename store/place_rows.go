@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -28,7 +27,6 @@ func (p rowsPlace) Put(ctx context.Context, name string, body io.Reader, size in
 			return err
 		})
 		if err != nil {
-			// The piece is still being read if the commit was left to itself.
 			return err
 		}
 	}
@@ -37,11 +35,16 @@ func (p rowsPlace) Put(ctx context.Context, name string, body io.Reader, size in
 
 // Open looks for the first piece.
 func (p rowsPlace) Open(ctx context.Context, name string) (PlacedBody, error) {
-	b := &rowsBody{ctx: context.WithoutCancel(ctx), store: p.store, name: name, n: -1}
-	if err := b.load(0); err != nil {
-		return nil, err
-	}
-	return b, nil
+	ctx = context.WithoutCancel(ctx) // the body outlives the call
+	return openPieces(pieceSize, func(n int64) (piece []byte, err error) {
+		err = p.store.Read(ctx, func(tx *Tx) error {
+			return tx.Row(`SELECT data FROM store_piece WHERE place = $1 AND n = $2`, name, n).Scan(&piece)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("piece %d of body %s: %w", n, name, err)
+		}
+		return piece, nil
+	})
 }
 
 // Delete removes the pieces.
@@ -83,54 +86,4 @@ func (p rowsPlace) List(ctx context.Context, before time.Time, f func(name strin
 		}
 		last = names[len(names)-1]
 	}
-}
-
-// rowsBody reads a body piece by piece.
-type rowsBody struct {
-	ctx   context.Context
-	store *Store
-	name  string
-	n     int64 // the piece in memory
-	piece []byte
-}
-
-func (b *rowsBody) load(n int64) error {
-	if n == b.n {
-		return nil
-	}
-	err := b.store.Read(b.ctx, func(tx *Tx) error {
-		return tx.Row(`SELECT data FROM store_piece WHERE place = $1 AND n = $2`, b.name, n).Scan(&b.piece)
-	})
-	if err != nil {
-		b.n = -1
-		return fmt.Errorf("piece %d of body %s: %w", n, b.name, err)
-	}
-	b.n = n
-	return nil
-}
-
-// ReadAt reads from any place.
-func (b *rowsBody) ReadAt(p []byte, at int64) (n int, err error) {
-	for n < len(p) {
-		err := b.load(at / pieceSize)
-		if errors.Is(err, ErrNoRow) {
-			return n, io.EOF
-		}
-		if err != nil {
-			return n, err
-		}
-		offset := at % pieceSize
-		if offset >= int64(len(b.piece)) {
-			return n, io.EOF
-		}
-		m := copy(p[n:], b.piece[offset:])
-		n, at = n+m, at+int64(m)
-	}
-	return n, nil
-}
-
-// Close frees the piece.
-func (b *rowsBody) Close() error {
-	b.piece, b.n = nil, -1
-	return nil
 }
