@@ -34,7 +34,7 @@ type Message struct {
 type Recipient struct {
 	To       mail.Address
 	Notify   []string // NEVER, or any of SUCCESS, FAILURE, DELAY; empty: not said
-	Original string   // ORCPT as it came, decoded: "rfc822;anna@example.com"
+	Original string   // ORCPT as it goes over the wire, in xtext: "rfc822;anna+2Bx@example.com"
 }
 
 // wants reports whether the sender asked for this kind of report, or did not say

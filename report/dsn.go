@@ -42,7 +42,7 @@ type DSN struct {
 
 // Recipient is what became of one recipient.
 type Recipient struct {
-	Original    string       // "rfc822;bob@example.org" as the sender gave it; "": not said
+	Original    string       // ORCPT, decoded: "rfc822;bob@example.org"; "": not said
 	Final       mail.Address // the address that was tried
 	FinalText   string       // of a DSN that was read: the address as it stands there
 	Action      Action

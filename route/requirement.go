@@ -50,9 +50,16 @@ type Need struct {
 // nothing cached. DANE goes before MTA-STS, and neither excuses a failure of the
 // other (RFC 8461 section 2).
 func Requirement(ctx context.Context, w *world.World, domain mail.Domain) Plan {
+	return RequirementUnder(ctx, w, domain, func(ctx context.Context) STS { return LookupSTS(ctx, w, domain) })
+}
+
+// RequirementUnder is Requirement with the MTA-STS policy from elsewhere: a sender
+// keeps policies as long as they last (RFC 8461 section 3.3). policy is called
+// beside the other lookups.
+func RequirementUnder(ctx context.Context, w *world.World, domain mail.Domain, policy func(context.Context) STS) Plan {
 	var p Plan
 	var wg sync.WaitGroup
-	wg.Go(func() { p.STS = LookupSTS(ctx, w, domain) })
+	wg.Go(func() { p.STS = policy(ctx) })
 	x := LookupExchangers(ctx, w, domain)
 	needs := make([]Need, len(x.Hosts))
 	slots := make(chan struct{}, atOnce)
