@@ -24,6 +24,6 @@
 // What would not go to an end, the index of addresses and domains, is written
 // afterwards by a [Keeper], in order and in bulk. Search reads that index and looks
 // itself through the few seconds that the Keeper has not come to yet: what was
-// committed is found at once. The index is cut by days, so that a search touches the
-// days it asks for and the retention drops whole ones.
+// committed is found at once. The order of the answers is that of the time; where the
+// limit cuts, it is that of writing, which differs when a clock was set.
 package journal

@@ -10,16 +10,18 @@ CREATE TABLE journal_event (
 CREATE INDEX journal_event_trace ON journal_event (trace);
 CREATE INDEX journal_event_time ON journal_event (time);
 
--- Which events name an address, a domain or a kind. Written behind the events.
-CREATE TABLE journal_key (
-    day   BIGINT NOT NULL, -- of time, since 1970
-    key   BIGINT NOT NULL, -- hash of the address, domain or kind
-    time  BIGINT NOT NULL,
-    event BIGINT NOT NULL,
-    kind  TEXT NOT NULL,
-    PRIMARY KEY (day, key, time, event)
+-- Which events name an address, a domain or a kind. Written behind the events, in
+-- segments small enough that their writing stays in few pages.
+CREATE TABLE journal_posting (
+    segment BIGINT NOT NULL, -- of the events, id >> 16
+    key     BIGINT NOT NULL, -- hash of the address, domain or kind
+    last    BIGINT NOT NULL, -- the newest of the events
+    since   BIGINT NOT NULL, -- their times
+    until   BIGINT NOT NULL,
+    events  BYTEA NOT NULL,   -- newest first: a hash of the kind, its distance to last
+    PRIMARY KEY (segment, key, last)
 );
 
--- The last event that journal_key knows.
+-- The last event that journal_posting knows.
 CREATE TABLE journal_mark (name TEXT PRIMARY KEY, event BIGINT NOT NULL);
 INSERT INTO journal_mark VALUES ('indexed', 0);

@@ -101,60 +101,97 @@ func (q *Query) keys() []int64 {
 	return keys
 }
 
-// byKeys looks through what is not indexed yet, then into the index day by day
+// byKeys looks through what is not indexed yet, then into the index, segment by segment,
 // until there is enough.
 func (q *Query) byKeys(tx *store.Tx, keys []int64) ([]stored, error) {
-	found, err := q.tail(tx)
-	if err != nil || len(found) >= q.Limit {
-		return found, err
-	}
-	since, until := q.bounds()
-	first, last, err := indexedDays(tx)
+	mark, err := readMark(tx)
 	if err != nil {
 		return nil, err
 	}
-	first, last = max(first, since/day), min(last, (until-1)/day)
-	for d := last; d >= first && len(found) < q.Limit; d-- {
-		for _, key := range keys {
-			of, err := q.ofDay(tx, d, key)
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, of...)
+	found, err := selectStored(tx, q, selectEvents+`journal_event e WHERE e.id > $1 ORDER BY e.id DESC`, mark)
+	if err != nil {
+		return nil, err
+	}
+	var first int64
+	if err := tx.Row(`SELECT COALESCE(MIN(id), 0) FROM journal_event`).Scan(&first); err != nil {
+		return nil, err
+	}
+	for segment := segmentOf(mark); segment >= segmentOf(first) && len(found) < q.Limit; segment-- {
+		of, err := q.ofSegment(tx, segment, keys)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, of...)
+	}
+	return found, nil
+}
+
+// ofSegment gives the newest matching events that a segment of the index knows.
+func (q *Query) ofSegment(tx *store.Tx, segment int64, keys []int64) ([]stored, error) {
+	var ids []int64
+	for _, key := range keys {
+		of, err := q.posted(tx, segment, key)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, of...)
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	slices.Reverse(ids)
+	var found []stored
+	for bite := range slices.Chunk(ids, fetchRows) {
+		of, err := q.fetch(tx, bite)
+		if err != nil {
+			return nil, err
+		}
+		if found = append(found, of...); len(found) >= q.Limit {
+			break
 		}
 	}
 	return found, nil
 }
 
-// tail is the matching events behind the mark.
-func (q *Query) tail(tx *store.Tx) ([]stored, error) {
-	var mark int64
-	if err := tx.Row(`SELECT event FROM journal_mark WHERE name = 'indexed'`).Scan(&mark); err != nil {
+// posted gives the events a segment has for a key.
+func (q *Query) posted(tx *store.Tx, segment, key int64) (ids []int64, err error) {
+	since, until := q.bounds()
+	rows, err := tx.Rows(`SELECT last, events FROM journal_posting WHERE segment = $1 AND key = $2 AND until >= $3 AND since < $4`,
+		segment, key, since, until)
+	if err != nil {
 		return nil, err
 	}
-	return selectStored(tx, q, selectEvents+`journal_event e WHERE e.id > $1 ORDER BY e.id DESC`, mark)
+	defer rows.Close()
+	for rows.Next() {
+		var p posting
+		if err := rows.Scan(&p.last, &p.events); err != nil {
+			return nil, err
+		}
+		if err := p.each(q.Kinds, func(id int64) { ids = append(ids, id) }); err != nil {
+			return nil, err
+		}
+	}
+	return ids, rows.Err()
 }
 
-// ofDay is the newest matching events of a day that the index knows.
-func (q *Query) ofDay(tx *store.Tx, d, key int64) ([]stored, error) {
-	since, until := q.bounds()
-	args := []any{d, key, since, until}
-	kinds := ""
-	for i, k := range q.Kinds {
-		args = append(args, string(k))
-		kinds += fmt.Sprintf("%s$%d", strings.Repeat(", ", min(i, 1)), len(args))
+// fetchRows is how many events are fetched at a time.
+const fetchRows = 64
+
+func (q *Query) fetch(tx *store.Tx, ids []int64) ([]stored, error) {
+	args := make([]any, fetchRows)
+	for i := range args {
+		args[i] = ids[min(i, len(ids)-1)] // one statement for any number
 	}
-	if kinds != "" {
-		kinds = " AND k.kind IN (" + kinds + ")"
-	}
-	return selectStored(tx, q, selectEvents+`journal_key k JOIN journal_event e ON e.id = k.event
-		WHERE k.day = $1 AND k.key = $2 AND k.time >= $3 AND k.time < $4`+kinds+`
-		ORDER BY k.time DESC, k.event DESC`, args...)
+	return selectStored(tx, q, fetchEvents, args...)
 }
 
-func indexedDays(tx *store.Tx) (first, last int64, err error) {
-	err = tx.Row(`SELECT COALESCE(MIN(day), 0), COALESCE(MAX(day), -1) FROM journal_key`).Scan(&first, &last)
-	return first, last, err
+var fetchEvents = selectEvents + `journal_event e WHERE e.id IN (` + placeholders(fetchRows) + `) ORDER BY e.id DESC`
+
+func placeholders(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "%s$%d", strings.Repeat(", ", min(i, 1)), i+1)
+	}
+	return b.String()
 }
 
 // selectStored reads events, of a query no more than its limit of those that match.
