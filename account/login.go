@@ -39,26 +39,26 @@ func (d *Directory) Login(ctx context.Context, a Attempt) (Principal, error) {
 	if d.throttle.knows(c.visit(a.From), wrong) {
 		return Principal{}, ErrCredentials // said before, nothing has changed: costs nothing, counts nothing
 	}
-	right := d.hasher.fingerprint("right", c.login, a.Password, c.verifier(app))
-	if !d.hasher.good.has(right) {
-		ok, err := d.verify(ctx, c, a, app)
-		if err != nil {
-			return Principal{}, err
-		}
-		if !ok {
-			d.throttle.failed(c.visit(a.From), wrong)
-			return Principal{}, ErrCredentials
-		}
-		d.hasher.good.add(right)
+	ok, err := d.verify(ctx, c, a, app)
+	if err != nil {
+		return Principal{}, err
+	}
+	if !ok {
+		d.throttle.failed(c.visit(a.From), wrong)
+		return Principal{}, ErrCredentials
 	}
 	return d.welcome(ctx, c, a.From)
 }
 
-// verify waits for its turn and does the work.
-func (d *Directory) verify(ctx context.Context, c credentials, a Attempt, app bool) (bool, error) {
+// verify waits for its turn and does the work. A password that was right before, and is
+// compared with the same, needs none; but it takes its turn like every other, or else
+// guesses at it would be free.
+func (d *Directory) verify(ctx context.Context, c credentials, a Attempt, app bool) (ok bool, err error) {
+	right := d.hasher.fingerprint("right", c.login, a.Password, c.verifier(app))
+	remembered := d.hasher.good.has(right)
 	lane := d.hasher.strangers
 	switch {
-	case app:
+	case app || remembered:
 		lane = d.hasher.light
 	case c.familiar:
 		lane = d.hasher.known
@@ -67,10 +67,18 @@ func (d *Directory) verify(ctx context.Context, c credentials, a Attempt, app bo
 		return false, err
 	}
 	defer func() { <-lane }()
-	if app {
-		return verifySecret(a.Password, c.salt, c.keys), nil
+	switch {
+	case remembered:
+		return true, nil
+	case app:
+		ok = verifySecret(a.Password, c.salt, c.keys)
+	default:
+		ok, err = verifyPassword(c.password, a.Password)
 	}
-	return verifyPassword(c.password, a.Password)
+	if ok {
+		d.hasher.good.add(right)
+	}
+	return ok, err
 }
 
 // welcome is what follows a right password.

@@ -14,7 +14,7 @@ import (
 // hour short of guesses.
 const (
 	patience = 10 * time.Second // who would wait longer is sent away
-	halfLife = 15 * time.Minute // of failures
+	halfLife = 2 * time.Hour    // of failures
 	bookSize = 8192             // networks, neighbourhoods, logins and pairs remembered, each
 )
 
