@@ -48,8 +48,8 @@ func stillWorld() *world.World {
 	return w
 }
 
-// open opens an identity on a store, with its node key in a folder of its own unless
-// the options name one.
+// open opens an identity on a store. Unless the options name a node key file, the store
+// gets the identity of testdata, because keys take long to make.
 func open(t testing.TB, st *store.Store, change func(*Options)) *Identity {
 	t.Helper()
 	o := Options{Store: st, World: stillWorld(), Statement: example(), Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
@@ -58,6 +58,13 @@ func open(t testing.TB, st *store.Store, change func(*Options)) *Identity {
 	}
 	if o.NodeKeyFile == "" {
 		o.NodeKeyFile = filepath.Join(t.TempDir(), "node.key")
+		file, err := os.ReadFile("testdata/export.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Import(t.Context(), st, o.NodeKeyFile, file, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	id, err := Open(t.Context(), o)
 	if err != nil {
@@ -263,7 +270,9 @@ func TestSecretsDiffer(t *testing.T) {
 		}
 		seen[s] = true
 	}
-	other := open(t, storetest.Open(t, schemas()...), nil)
+	other := open(t, storetest.Open(t, schemas()...), func(o *Options) {
+		o.NodeKeyFile, o.Statement.Domains = filepath.Join(t.TempDir(), "node.key"), nil
+	})
 	if seen[string(other.Secret("srs"))] {
 		t.Error("two servers have the same secret")
 	}
