@@ -2,10 +2,12 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,7 +45,7 @@ func (b *binder) table(path string, to reflect.Value, from map[string]any) {
 		}
 	}
 	valid := keys(to.Type())
-	for key := range from {
+	for _, key := range slices.Sorted(maps.Keys(from)) {
 		if !known[key] {
 			b.note(join(path, key), "unknown key %q; %s", clip(key), suggest(key, valid))
 		}
