@@ -49,7 +49,7 @@ func catchAllKey(d mail.Domain) string { return "@" + d.String() }
 
 // roles must reach somebody in every domain: RFC 2142 sections 4 and 5, RFC 9116
 // section 7 for security, and what people try first.
-var roles = []string{"postmaster", "abuse", "security", "admin", "hostmaster", "webmaster"}
+var roles = []string{"postmaster", "abuse", "security", "admin", "hostmaster", "webmaster", "noc"}
 
 // isRole reports whether a local part in normal form is one of roles.
 func isRole(local string) bool { return slices.Contains(roles, local) }

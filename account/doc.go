@@ -18,7 +18,7 @@
 // The local parts of our own domains have no case and are compared in normal form;
 // "+detail" leads to the same mailbox, and to the folder of that name if there is one.
 // Resolve follows aliases of aliases, ends loops, drops duplicates and stops at a
-// bound. The role addresses (postmaster, abuse, security, admin, hostmaster, webmaster)
+// bound. The role addresses (postmaster, abuse, security, admin, hostmaster, webmaster, noc)
 // exist in every domain without being configured and lead to the domain's admin.
 //
 // The errors are knowledge: ErrNotLocal (not our domain), ErrNoMailbox, ErrDisabled,

@@ -55,7 +55,10 @@ func options(z *zone) policy.Options {
 func resolve(_ context.Context, to mail.Address) (account.Destination, error) {
 	here := account.Destination{Mailboxes: []account.Target{{Account: 1, Address: to}}}
 	switch strings.ToLower(to.Local) {
-	case "anna", "bob", "postmaster", "abuse", "webmaster":
+	case "anna", "bob":
+		return here, nil
+	case "postmaster", "abuse", "webmaster":
+		here.Role = true
 		return here, nil
 	case "away":
 		return account.Destination{Forwards: []account.Forward{{To: mail.MustParseAddress("x@else.example"), Owner: 1}}}, nil

@@ -24,13 +24,20 @@ var exempt = []string{"postmaster", "abuse"}
 
 // Decide fills in the destination.
 func (r *recipient) Decide(ctx context.Context, s *Session) Verdict {
-	to := r.canonical(s.Recipient.To)
+	to := s.Recipient.To
+	atHost := r.atHost(to)
+	if atHost {
+		to.Domain = r.o.Domains[0]
+	}
 	s.Recipient.Exempt = slices.Contains(exempt, strings.ToLower(to.Local))
 	var err error
 	if srs.Is(to) {
 		s.Recipient.Destination, err = r.owner(ctx, s, to)
 	} else {
 		s.Recipient.Destination, err = r.o.Resolve(ctx, to)
+	}
+	if err == nil && atHost && !s.Recipient.Destination.Role {
+		err = account.ErrNoMailbox
 	}
 	switch {
 	case err == nil:
@@ -52,19 +59,12 @@ func (r *recipient) Decide(ctx context.Context, s *Session) Verdict {
 	return postpone(451, laterSystem, "recipient.unavailable", "the mailbox cannot be looked up now").with(err.Error())
 }
 
-// canonical gives <postmaster> and the role addresses of the host a domain.
-func (r *recipient) canonical(to mail.Address) mail.Address {
-	if len(r.o.Domains) > 0 && (to.Domain.IsZero() || to.Domain == r.o.Hostname && !slices.Contains(r.o.Domains, to.Domain)) {
-		to.Domain = r.o.Domains[0]
-		if !slices.Contains(roles, strings.ToLower(to.Local)) {
-			to = mail.Address{} // the host has no mailboxes of its own
-		}
-	}
-	return to
+// atHost reports whether the address is one of the host's own: <postmaster>, or a
+// name at the host name. The host has no mailboxes, only the role addresses of the
+// first domain (RFC 5321 section 4.5.1, RFC 2142).
+func (r *recipient) atHost(to mail.Address) bool {
+	return to.Domain.IsZero() || to.Domain == r.o.Hostname && !ours(r.o, to.Domain)
 }
-
-// roles are the addresses that exist at the host name as well (RFC 2142).
-var roles = []string{"postmaster", "abuse", "security", "admin", "hostmaster", "webmaster"}
 
 // owner finds who gets what comes back to a forward.
 func (r *recipient) owner(ctx context.Context, s *Session, to mail.Address) (account.Destination, error) {
