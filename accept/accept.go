@@ -93,6 +93,11 @@ func (p *plan) write(tx *store.Tx, m *Message, stored bool) error {
 			return err
 		}
 	}
+	if m.Also != nil {
+		if err := m.Also(tx); err != nil {
+			return err
+		}
+	}
 	return journal.Add(tx, p.events...)
 }
 

@@ -26,6 +26,9 @@ type Message struct {
 	// nothing.
 	Remote queue.Message
 
+	// Also writes what the caller counts, in the same transaction; nil: nothing.
+	Also func(tx *store.Tx) error
+
 	Events []journal.Event // written before those of delivering; Trace and Time are filled in
 }
 
