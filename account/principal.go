@@ -164,6 +164,10 @@ func (d *Directory) Holds(ctx context.Context) (all []HeldPrincipal, err error) 
 	return all, nil
 }
 
+// IsHeld reports whether what a principal sends waits for an administrator, now: it
+// may have changed since its login.
+func (d *Directory) IsHeld(tx *store.Tx, principal string) (bool, error) { return isHeld(tx, principal) }
+
 func isHeld(tx *store.Tx, principal string) (bool, error) {
 	var n int
 	err := tx.Row(`SELECT 1 FROM account_hold WHERE principal = $1`, principal).Scan(&n)
