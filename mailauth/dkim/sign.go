@@ -113,6 +113,10 @@ func NewSigning(header message.Header, signers ...*Signer) (*Signing, error) {
 // Write takes the next octets of the body; it never fails.
 func (w *Signing) Write(p []byte) (int, error) { return w.bodies.Write(p) }
 
+// SetHeader replaces the header to be signed, where it is known only after the body
+// what it must say. It still has exactly one From.
+func (w *Signing) SetHeader(header message.Header) { w.header = header }
+
 // Fields makes the fields. Call it once, after the body.
 func (w *Signing) Fields(now time.Time) ([]string, error) {
 	w.bodies.close()
