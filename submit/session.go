@@ -1,0 +1,208 @@
+package submit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/allgreen-mail/allgreen/account"
+	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/queue"
+	"github.com/allgreen-mail/allgreen/smtp"
+)
+
+// Open is the session of ports 465 and 587: nothing goes before TLS, and no mail
+// before a login (RFC 8314 section 3.3, RFC 6409 section 4.3).
+func (s *Submitter) Open(_ context.Context, p smtp.Peer) (smtp.Session, mail.Reply) {
+	return &loginSession{session{submitter: s, peer: p}}, mail.Reply{}
+}
+
+// OpenDevice is the session of the device listener: the network is the login. Who
+// comes from no device's network is told so at once, whatever else it might ask.
+func (s *Submitter) OpenDevice(ctx context.Context, p smtp.Peer) (smtp.Session, mail.Reply) {
+	principal, err := s.accounts.Device(ctx, p.Remote.Addr().Unmap())
+	switch {
+	case errors.Is(err, account.ErrNoDevice):
+		s.log.Info("no device", "client", p.Remote)
+		return nil, refusal(noRelay, "%s belongs to no device of this server", p.Remote.Addr())
+	case err != nil:
+		s.log.Error("device not looked up", "client", p.Remote, "err", err)
+		return nil, mail.NewReply(421, mail.EnhancedCode{Class: 4, Subject: 3, Detail: 0}, "Temporary failure here; please try again later")
+	}
+	return &session{submitter: s, peer: p, principal: principal, mend: true}, mail.Reply{}
+}
+
+// session is one dialogue.
+type session struct {
+	submitter *Submitter
+	peer      smtp.Peer
+	principal account.Principal // Nobody before a login
+	mend      bool
+
+	from     mail.Address
+	options  smtp.MailOptions
+	to       []queue.Recipient
+	refused  int // recipients that do not exist, not yet counted
+	accepted int
+}
+
+// Hello notes who speaks. Before TLS and after it may be two different clients.
+func (s *session) Hello(_ context.Context, p smtp.Peer) mail.Reply {
+	s.peer = p
+	return mail.Reply{}
+}
+
+// Mail judges the reverse-path. A device with a pinned address sends under it
+// whatever it says.
+func (s *session) Mail(ctx context.Context, from mail.Address, o smtp.MailOptions) mail.Reply {
+	if s.principal.Kind == account.Nobody {
+		return refusal(loginFirst, "Log in first")
+	}
+	if o.Size > s.submitter.o.MaxSize {
+		return refusal(tooLarge, "The message is larger than %d octets", s.submitter.o.MaxSize)
+	}
+	if o.RequireTLS && s.peer.TLS == nil {
+		return refusal(needsTLS, "REQUIRETLS needs TLS here too")
+	}
+	if isPinned(&s.principal) && !from.IsZero() {
+		from = s.principal.Senders[0].Address
+	}
+	if err := s.submitter.checkReversePath(ctx, &s.principal, from); err != nil {
+		return s.answer(err)
+	}
+	s.from, s.options = from, o
+	return mail.Reply{}
+}
+
+// Rcpt refuses who does not exist here, and the one too many, while the client can
+// still do something about it.
+func (s *session) Rcpt(ctx context.Context, to mail.Address, o smtp.RcptOptions) mail.Reply {
+	p := &s.principal
+	_, local, err := s.submitter.destination(ctx, p, to, s.options.SMTPUTF8)
+	if err == nil {
+		err = s.submitter.ledger.room(ctx, p.Name, s.submitter.rateOf(p), s.submitter.world.Now(), len(s.to)+1)
+	}
+	if err == nil && local {
+		err = s.submitter.checkHeld(ctx, p)
+	}
+	if err != nil {
+		var r mail.Reply
+		if errors.As(err, &r) && r.Enhanced == unknownUser.enhanced {
+			s.refused++
+		}
+		return s.answer(err)
+	}
+	s.to = append(s.to, queue.Recipient{To: to, Notify: o.Notify, Original: originalOf(o)})
+	return mail.Reply{}
+}
+
+func originalOf(o smtp.RcptOptions) string {
+	if !o.OriginalRecipient.IsZero() {
+		return "rfc822;" + o.OriginalRecipient.String()
+	}
+	return o.Original
+}
+
+// Data submits.
+func (s *session) Data(ctx context.Context, body io.Reader) []mail.Reply {
+	id, err := s.submitter.Submit(ctx, Submission{
+		Principal: s.principal, Protocol: s.protocol(), Client: s.peer.Remote.Addr(), From: s.from, To: s.to, Body: body, Mend: s.mend,
+		EnvelopeID: s.options.EnvelopeID, Return: s.options.Return, RequireTLS: s.options.RequireTLS, SMTPUTF8: s.options.SMTPUTF8,
+	})
+	if err != nil {
+		return []mail.Reply{s.answer(err)}
+	}
+	return []mail.Reply{refusal(accepted, "accepted as %s", id)}
+}
+
+func (s *session) protocol() string {
+	if !s.peer.Remote.IsValid() {
+		return ""
+	}
+	return s.peer.Via(s.principal.Kind == account.Login, s.options.SMTPUTF8)
+}
+
+// answer is for the client; what is our own fault stands in the log.
+func (s *session) answer(err error) mail.Reply {
+	r := replyTo(err)
+	if r.Enhanced == ourFault.enhanced {
+		s.submitter.log.Error("submission failed", "as", s.principal.Name, "client", s.peer.Remote, "err", err)
+	}
+	return r
+}
+
+// Reset ends a transaction. Refused recipients are counted here, once for many.
+func (s *session) Reset() {
+	s.from, s.options, s.to = mail.Address{}, smtp.MailOptions{}, nil
+	if s.refused == 0 {
+		return
+	}
+	n := s.refused
+	s.refused = 0
+	if err := s.submitter.NoteRefusals(context.Background(), s.principal, n); err != nil {
+		s.submitter.log.Error("refusals not counted", "as", s.principal.Name, "err", err)
+	}
+}
+
+// Close ends the session.
+func (s *session) Close() { s.Reset() }
+
+// loginSession is a session whose client may log in.
+type loginSession struct{ session }
+
+// Plain judges the password of a person or an app. To act as somebody else is
+// nobody's right.
+func (s *loginSession) Plain(ctx context.Context, authzid, user, password string) mail.Reply {
+	if s.peer.TLS == nil {
+		return refusal(needsTLS, "No password before TLS") // smtp does not offer it either
+	}
+	if authzid != "" && authzid != user {
+		return refusal(credentials, "Nobody may act as somebody else")
+	}
+	p, err := s.submitter.accounts.Login(ctx, s.attempt(user, password))
+	return s.login(p, user, "PLAIN", err)
+}
+
+// SCRAM gives the verifier of a user's app passwords.
+func (s *loginSession) SCRAM(ctx context.Context, user string) (smtp.ScramKeys, mail.Reply) {
+	keys, _, err := s.submitter.accounts.Scram(ctx, s.attempt(user, ""))
+	if err != nil {
+		return smtp.ScramKeys{}, s.loginReply(user, "SCRAM", err)
+	}
+	return smtp.ScramKeys(keys), mail.Reply{}
+}
+
+// Authenticated logs in whoever has proven an app password.
+func (s *loginSession) Authenticated(ctx context.Context, user, mechanism string) mail.Reply {
+	p, err := s.submitter.accounts.Authenticated(ctx, s.attempt(user, ""))
+	return s.login(p, user, mechanism, err)
+}
+
+func (s *loginSession) attempt(user, password string) account.Attempt {
+	return account.Attempt{User: user, Password: password, From: s.peer.Remote.Addr()}
+}
+
+func (s *loginSession) login(p account.Principal, user, mechanism string, err error) mail.Reply {
+	if err != nil {
+		return s.loginReply(user, mechanism, err)
+	}
+	if p.Kind != account.Login {
+		return refusal(credentials, "%s cannot log in here", user)
+	}
+	s.principal = p
+	s.submitter.log.Info("login", "as", p.Name, "client", s.peer.Remote, "mechanism", mechanism)
+	return mail.Reply{}
+}
+
+func (s *loginSession) loginReply(user, mechanism string, err error) mail.Reply {
+	switch {
+	case errors.Is(err, account.ErrCredentials), errors.Is(err, account.ErrDisabled):
+		s.submitter.log.Info("login refused", "user", user, "client", s.peer.Remote, "mechanism", mechanism, "err", err)
+		return refusal(credentials, "Wrong user or password")
+	case errors.Is(err, account.ErrThrottled):
+		s.submitter.log.Warn("login throttled", "user", user, "client", s.peer.Remote, "mechanism", mechanism)
+		return refusal(throttled, "Too many wrong passwords; wait a while")
+	}
+	return s.answer(fmt.Errorf("log in %s: %w", user, err))
+}
