@@ -166,7 +166,9 @@ func (d *Directory) Holds(ctx context.Context) (all []HeldPrincipal, err error) 
 
 // IsHeld reports whether what a principal sends waits for an administrator, now: it
 // may have changed since its login.
-func (d *Directory) IsHeld(tx *store.Tx, principal string) (bool, error) { return isHeld(tx, principal) }
+func (d *Directory) IsHeld(tx *store.Tx, principal string) (bool, error) {
+	return isHeld(tx, principal)
+}
 
 func isHeld(tx *store.Tx, principal string) (bool, error) {
 	var n int
