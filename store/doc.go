@@ -41,7 +41,9 @@
 // One dialect on both engines: $1 parameters, RETURNING, ON CONFLICT, integers
 // for times ([Micros]) and for booleans (0 and 1; compare with <> 0). Arguments
 // may be nil, bool, any integer, float, string or []byte kind, and time.Time,
-// which becomes microseconds. Only DDL is written twice, see [Schema].
+// which becomes microseconds. A string is text: what is no UTF-8 in it, and NUL,
+// becomes U+FFFD; keep octets as []byte. Where the type of a parameter does not follow
+// from a column, say CAST($1 AS BIGINT). Only DDL is written twice, see [Schema].
 //
 // # Bodies
 //

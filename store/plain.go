@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // pieces are bytes that lie in several places and go into one column.
@@ -31,8 +33,10 @@ func (p pieces) join() []byte {
 // plain turns an argument into nil, int64, float64, string, []byte or pieces.
 func plain(arg any) (any, error) {
 	switch v := arg.(type) {
-	case nil, int64, float64, string, []byte, pieces:
-		return v, nil // most are that
+	case nil, int64, float64, []byte, pieces:
+		return v, nil
+	case string:
+		return text(v), nil
 	case int:
 		return int64(v), nil
 	case bool:
@@ -65,7 +69,7 @@ func plainKind(v reflect.Value) (any, error) {
 	case reflect.Float32, reflect.Float64:
 		return v.Float(), nil
 	case reflect.String:
-		return v.String(), nil
+		return text(v.String()), nil
 	case reflect.Bool:
 		return plain(v.Bool())
 	case reflect.Pointer:
@@ -79,4 +83,14 @@ func plainKind(v reflect.Value) (any, error) {
 		}
 	}
 	return nil, fmt.Errorf("a %s is nothing a column holds", v.Type())
+}
+
+// text makes a string what both engines take as text: octets that are no UTF-8, and
+// NUL, become U+FFFD. A hostile peer must not be able to make a transaction fail
+// with the greeting that is to be logged in it.
+func text(s string) string {
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

@@ -1,10 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"log/slog"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -13,19 +13,19 @@ import (
 // copied, which beside a busy writer never happens by itself; so after most is
 // copied, the writer waits for the small rest.
 type checkpointer struct {
-	engine  *sqliteEngine
-	conn    *sqliteConn
-	due     chan struct{}
-	quit    chan struct{}
-	ended   sync.WaitGroup
-	written atomic.Int64 // pages ever written to the log
-	copied  int64        // of those, when it was last copied
+	engine *sqliteEngine
+	conn   *sqliteConn
+	due    chan struct{}
+	quit   chan struct{}
+	ended  sync.WaitGroup
+	after  int64 // pages in the log that make it due
+	asked  int64 // pages ever written to the log when it last was
 }
 
 const (
-	checkpointAfter = 64 << 20 / sqlitePageBytes // frames since the last one
-	checkpointRest  = 2 << 20 / sqlitePageBytes  // frames for which the writer may wait
-	checkpointTries = 4                          // passes beside the writer until then
+	defaultLogSize  = 64 << 20
+	checkpointRest  = 2 << 20 / sqlitePageBytes // frames for which the writer may wait
+	checkpointTries = 4                         // passes beside the writer until then
 )
 
 func startCheckpointer(e *sqliteEngine) (*checkpointer, error) {
@@ -33,7 +33,8 @@ func startCheckpointer(e *sqliteEngine) (*checkpointer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &checkpointer{engine: e, conn: conn, due: make(chan struct{}, 1), quit: make(chan struct{})}
+	after := cmp.Or(e.store.options.LogSize, defaultLogSize) / sqlitePageBytes
+	p := &checkpointer{engine: e, conn: conn, after: after, due: make(chan struct{}, 1), quit: make(chan struct{})}
 	p.ended.Go(p.serve)
 	return p, nil
 }
@@ -46,11 +47,10 @@ func (p *checkpointer) stop() {
 
 // grown tells how many pages were ever written; the writer calls it after a commit.
 func (p *checkpointer) grown(written int64) {
-	p.written.Store(written)
-	if written-p.copied < checkpointAfter {
+	if written-p.asked < p.after {
 		return
 	}
-	p.copied = written
+	p.asked = written
 	select {
 	case p.due <- struct{}{}:
 	default:

@@ -108,8 +108,11 @@ func plainAll(args []any) ([]any, error) {
 	own := false
 	for i := range args {
 		switch v := args[i].(type) {
-		case nil, int64, int, float64, string, []byte, pieces:
+		case nil, int64, int, float64, []byte, pieces:
 		default:
+			if s, ok := v.(string); ok && text(s) == s {
+				continue
+			}
 			p, err := plain(v)
 			if err != nil {
 				return nil, fmt.Errorf("argument %d: %w", i+1, err)

@@ -46,6 +46,9 @@ type Options struct {
 	Schemas []Schema
 	// Clock tells the time. Required.
 	Clock func() time.Time
+	// LogSize is the number of bytes after which the log of the embedded engine is
+	// copied into the database. Zero: 64 MB.
+	LogSize int64
 	// MinFree is the number of bytes that must stay free on the disk of Dir; below,
 	// Room gives ErrFull. Zero: 256 MB. Negative: no such limit.
 	MinFree int64

@@ -152,6 +152,10 @@ func types(t *testing.T, st *store.Store) {
 		if !truth || count != 6 {
 			t.Errorf("truth %v, count %d", truth, count)
 		}
+		must(t, tx.Row(`SELECT CAST($1 AS TEXT)`, "caf\xe9\x00").Scan(&name))
+		if name != "caf\uFFFD\uFFFD" {
+			t.Errorf("octets that are no text became %q", name)
+		}
 		var sum int64
 		return tx.Row(`SELECT sum(id) FROM thing WHERE id < 1004`).Scan(&sum)
 	}))
