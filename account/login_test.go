@@ -3,6 +3,7 @@ package account_test
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func TestLogin(t *testing.T) {
 				t.Errorf("principal (-want +got):\n%s", diff)
 			}
 		}
-		for _, tt := range []struct{ user, password string }{
+		for i, tt := range []struct{ user, password string }{
 			{"anna@example.com", "wrong horse battery"},
 			{"anna@example.com", ""},
 			{"anna@example.com", strings.ToUpper(password)},
@@ -70,7 +71,7 @@ func TestLogin(t *testing.T) {
 			{strings.Repeat("x", 5000), strings.Repeat("y", 5000)},
 			{"bad\x00\xff@example.com", "\x00\xff"},
 		} {
-			if p, err := login(t, d, tt.user, tt.password, home); !errors.Is(err, account.ErrCredentials) || p.Kind != account.Nobody {
+			if p, err := login(t, d, tt.user, tt.password, fmt.Sprintf("203.0.%d.1", i)); !errors.Is(err, account.ErrCredentials) || p.Kind != account.Nobody {
 				t.Errorf("%.20q %.20q: %v, %v", tt.user, tt.password, p, err)
 			}
 		}
@@ -105,6 +106,36 @@ func TestLogin(t *testing.T) {
 			t.Errorf("the admin may send as %v", p.Senders)
 		}
 	})
+}
+
+// TestUnknownUsersTakeAsLong compares the quickest of several refusals, of a user who
+// exists and of one who does not, for either kind of password.
+func TestUnknownUsersTakeAsLong(t *testing.T) {
+	st := storetest.Open(t, account.Schema)
+	d := open(t, st)
+	anna := annas(t, d)
+	_, err := d.AppPassword(t.Context(), anna, "phone")
+	must(t, err)
+	for _, password := range []string{"wrong horse battery %d", "aaaa-bbbb-cccc-dddd-22%d2"} {
+		quickest := map[string]time.Duration{}
+		for i := range 8 {
+			for _, user := range []string{"anna@example.com", "nobody@example.com"} {
+				begin := time.Now()
+				_, err := login(t, d, user, fmt.Sprintf(password, i+2), fmt.Sprintf("203.0.%d.1", i))
+				took := time.Since(begin)
+				if !errors.Is(err, account.ErrCredentials) {
+					t.Fatal(err)
+				}
+				if q := quickest[user]; q == 0 || took < q {
+					quickest[user] = took
+				}
+			}
+		}
+		known, unknown := quickest["anna@example.com"], quickest["nobody@example.com"]
+		if ratio := float64(known) / float64(unknown); ratio < 0.5 || ratio > 2 {
+			t.Errorf("%q: %s for anna, %s for nobody", password, known, unknown)
+		}
+	}
 }
 
 func TestWeakPasswords(t *testing.T) {
@@ -285,9 +316,9 @@ func TestThrottleNeverLocksOut(t *testing.T) {
 		if took := time.Since(begin); took > 5*time.Second || took < time.Second {
 			t.Errorf("from a new place it took %s, want some seconds", took)
 		}
-		d2 := forgetful(t, d) // the passwords that were right are forgotten
+		setAgain(t, d) // so that it is checked for real
 		begin = time.Now()
-		if _, err := login(t, d2, "anna@example.com", password, home); err != nil {
+		if _, err := login(t, d, "anna@example.com", password, home); err != nil {
 			t.Errorf("from home: %v", err)
 		}
 		if took := time.Since(begin); took > 0 {
@@ -296,13 +327,12 @@ func TestThrottleNeverLocksOut(t *testing.T) {
 	})
 }
 
-// forgetful changes the password and back, so that it is checked for real.
-func forgetful(t *testing.T, d *account.Directory) *account.Directory {
+// setAgain sets anna's password to what it is: nothing remembered of it holds.
+func setAgain(t *testing.T, d *account.Directory) {
 	t.Helper()
 	a, err := d.Get(t.Context(), addr("anna@example.com"))
 	must(t, err)
 	must(t, d.SetPassword(t.Context(), a.ID, password))
-	return d
 }
 
 // TestThrottleKnowsTheForgottenPhone: one wrong password again and again is no guessing.

@@ -201,6 +201,27 @@ func TestDeliverAllFromManySides(t *testing.T) {
 	})
 }
 
+// TestDeliverFromTwoProcesses has two stores on one PostgreSQL.
+func TestDeliverFromTwoProcesses(t *testing.T) {
+	dsn := storetest.PostgreSQL(t)
+	var stores []*store.Store
+	for range 2 {
+		stores = append(stores, storetest.OpenWith(t, store.Options{PostgreSQL: dsn, Schemas: []store.Schema{mailbox.Schema}}))
+	}
+	deliverFromManySides(t, stores)
+	watch := stores[1].Watch(mailbox.Topic(1))
+	defer watch.Close()
+	write(t, stores[0], func(tx *store.Tx) error {
+		_, err := mailbox.Deliver(tx, mailbox.Delivery{Account: 1, Body: 1, Received: noon})
+		return err
+	})
+	select {
+	case <-watch.C():
+	case <-time.After(10 * time.Second):
+		t.Error("the other process was not woken")
+	}
+}
+
 // deliverFromManySides has many goroutines deliver to the same folders in different
 // orders: UIDs rise by one, without gaps, and none is given twice.
 func deliverFromManySides(t *testing.T, stores []*store.Store) {

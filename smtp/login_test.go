@@ -34,7 +34,10 @@ func (s loginSession) SCRAM(_ context.Context, user string) (ScramKeys, mail.Rep
 	if user != testUser {
 		return ScramKeys{Salt: []byte("made up"), Iterations: 4096}, mail.Reply{}
 	}
-	return scramKeysOf(testPassword), mail.Reply{}
+	keys := scramKeysOf(testPassword)
+	second := scramKeysOf(testPassword + "2")
+	keys.Others = [][2][]byte{{second.StoredKey, second.ServerKey}}
+	return keys, mail.Reply{}
 }
 
 func (s loginSession) Authenticated(_ context.Context, user, mechanism string) mail.Reply {

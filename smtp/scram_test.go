@@ -63,6 +63,7 @@ func TestSCRAM(t *testing.T) {
 		want                 int
 	}{
 		{"right", testUser, testPassword, tls.VersionTLS13, "SCRAM-SHA-256", unbound, 235},
+		{"second password", testUser, testPassword + "2", tls.VersionTLS13, "SCRAM-SHA-256", unbound, 235},
 		{"wrong password", testUser, "wrong", tls.VersionTLS13, "SCRAM-SHA-256", unbound, 535},
 		{"wrong user", "nobody@mx.example", testPassword, tls.VersionTLS13, "SCRAM-SHA-256", unbound, 535},
 		{"exporter", testUser, testPassword, tls.VersionTLS13, "SCRAM-SHA-256-PLUS", exporter, 235},
