@@ -117,8 +117,9 @@ func TestUnknownUsersTakeAsLong(t *testing.T) {
 	_, err := d.AppPassword(t.Context(), anna, "phone")
 	must(t, err)
 	for _, password := range []string{"wrong horse battery %d", "aaaa-bbbb-cccc-dddd-22%d2"} {
+		d := open(t, st) // without the failures of before
 		quickest := map[string]time.Duration{}
-		for i := range 8 {
+		for i := range 6 {
 			for _, user := range []string{"anna@example.com", "nobody@example.com"} {
 				begin := time.Now()
 				_, err := login(t, d, user, fmt.Sprintf(password, i+2), fmt.Sprintf("203.0.%d.1", i))
