@@ -186,6 +186,9 @@ func (i *Identity) renew(ctx context.Context, a *authority, name mail.Domain) er
 	return i.keepChain(ctx, a, c, chains)
 }
 
+// errUnpublished is why no authority was asked.
+var errUnpublished = errors.New("it has no address record yet; publish it")
+
 // reachable asks the DNS before the authority does: every failed proof counts against
 // us there.
 func (i *Identity) reachable(ctx context.Context, name mail.Domain) error {
@@ -194,7 +197,7 @@ func (i *Identity) reachable(ctx context.Context, name mail.Domain) error {
 	}
 	_, err := world.LookupHost(ctx, i.world, name)
 	if errors.Is(err, world.ErrNotFound) {
-		return fmt.Errorf("%s has no address record yet; publish it", name)
+		return fmt.Errorf("%s: %w", name, errUnpublished)
 	}
 	return nil
 }
@@ -237,7 +240,7 @@ func (i *Identity) renewalTime(ctx context.Context, a *authority, leaf *x509.Cer
 }
 
 // keepFailure notes why there is none, and when to try again: each time later, for
-// authorities count failures.
+// authorities count failures. A name that is not published yet is looked at every time.
 func (i *Identity) keepFailure(ctx context.Context, name mail.Domain, failed error) error {
 	now := i.world.Now()
 	text := strings.ToValidUTF8(failed.Error(), "?")
@@ -248,8 +251,11 @@ func (i *Identity) keepFailure(ctx context.Context, name mail.Domain, failed err
 			return err
 		}
 		wait := min(firstRetry<<min(failures, 10), lastRetry)
+		if failures++; errors.Is(failed, errUnpublished) {
+			failures, wait = 0, 0
+		}
 		_, err := tx.Exec(`UPDATE identity_certificate SET retry = $2, failures = $3, error = $4, changed = $5 WHERE name = $1`,
-			name.String(), store.Micros(now.Add(wait)), failures+1, text, store.Micros(now))
+			name.String(), store.Micros(now.Add(wait)), failures, text, store.Micros(now))
 		return err
 	})
 }

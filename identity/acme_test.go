@@ -16,6 +16,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/allgreen-mail/allgreen/lab"
+	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/store/storetest"
 	"github.com/allgreen-mail/allgreen/world"
@@ -340,3 +341,36 @@ type recorder struct {
 func (r *recorder) Header() http.Header              { return r.header }
 func (r *recorder) WriteHeader(status int)           { r.status = status }
 func (r *recorder) Write(octets []byte) (int, error) { return len(octets), nil }
+
+// TestRunFetchesAfterARestatement has Run fetch at once what a reload added.
+func TestRunFetchesAfterARestatement(t *testing.T) {
+	a := newACMELab(t)
+	st := storetest.Open(t, schemas()...)
+	id := a.open(t, st, func(o *Options) { o.Statement.Domains = nil })
+	serve(t, a.world, "127.10.200.7", 80, id.ChallengeHandler(nil), nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- id.Run(ctx) }()
+	watch := st.Watch(topic)
+	defer watch.Close()
+	wait := func(name string) {
+		t.Helper()
+		for deadline := time.After(20 * time.Second); ; {
+			if c, err := id.storedCertificate(ctx, mail.MustParseDomain(name)); err == nil && c.chain != "" {
+				return
+			}
+			select {
+			case <-watch.C():
+			case <-deadline:
+				t.Fatalf("no certificate for %s: %q", name, a.problems)
+			}
+		}
+	}
+	wait("mx.example.com")
+	if err := id.Restate(ctx, example(), id.said.Load().certificates); err != nil {
+		t.Fatal(err)
+	}
+	wait("mta-sts.example.com")
+	cancel()
+	<-done
+}

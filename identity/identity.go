@@ -40,7 +40,8 @@ type Identity struct {
 	seal  *sealer
 	root  []byte // the secret from which others are derived
 
-	refreshing sync.Mutex // one Refresh at a time
+	refreshing sync.Mutex    // one Refresh at a time
+	restated   chan struct{} // wakes Run
 	said       atomic.Pointer[said]
 	signers    atomic.Pointer[map[mail.Domain][]*dkim.Signer]
 	keys       atomic.Pointer[map[mail.Domain][]Key]
@@ -60,7 +61,7 @@ func Open(ctx context.Context, o Options) (*Identity, error) {
 	if o.Store == nil || o.World == nil || o.NodeKeyFile == "" {
 		return nil, errors.New("open identity: a store, a world and the place of the node key are needed")
 	}
-	i := &Identity{store: o.Store, world: o.World, edge: o.Edge, log: o.Log}
+	i := &Identity{store: o.Store, world: o.World, edge: o.Edge, log: o.Log, restated: make(chan struct{}, 1)}
 	if i.log == nil {
 		i.log = slog.New(slog.DiscardHandler)
 	}
@@ -74,7 +75,7 @@ func Open(ctx context.Context, o Options) (*Identity, error) {
 }
 
 // Restate makes another statement count, after the configuration was read again. What
-// is new is made; nothing is thrown away.
+// is new is made; nothing is thrown away. Run fetches what is missing at once.
 func (i *Identity) Restate(ctx context.Context, s Statement, c Certificates) error {
 	checked, err := s.checked()
 	if err != nil {
@@ -91,6 +92,10 @@ func (i *Identity) Restate(ctx context.Context, s Statement, c Certificates) err
 		}
 	}
 	i.said.Store(&said{*checked, c})
+	select {
+	case i.restated <- struct{}{}:
+	default: // Run has not looked yet
+	}
 	return i.reload(ctx)
 }
 

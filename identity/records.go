@@ -170,7 +170,11 @@ const policyAge = 604800
 // MTASTS is the policy of a domain, for https://mta-sts.DOMAIN/.well-known/mta-sts.txt,
 // and the id that its record shows. It is enforced where the MX host has a
 // certificate that senders believe, else in testing: enforced, it would keep mail out.
+// A domain that is not ours has none, and both are empty.
 func (i *Identity) MTASTS(d mail.Domain) (id, policy string) {
+	if !i.said.Load().serves(d) {
+		return "", ""
+	}
 	mode := "enforce"
 	for _, h := range i.table.Load().health {
 		if slices.Contains(h.Services, SMTP) && h.Source == FromSelf {

@@ -152,6 +152,9 @@ func TestMTASTSIsEnforcedOnlyWithABelievedCertificate(t *testing.T) {
 	if policy != "version: STSv1\r\nmode: enforce\r\nmx: mx.example.com\r\nmax_age: 604800\r\n" {
 		t.Errorf("with a good certificate: %q", policy)
 	}
+	if id, policy := strong.MTASTS(mail.MustParseDomain("example.org")); id != "" || policy != "" {
+		t.Errorf("a policy for a stranger: %q", policy)
+	}
 	if weakID == strongID || len(strongID) > 32 {
 		t.Errorf("ids %q and %q", weakID, strongID)
 	}

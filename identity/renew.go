@@ -17,11 +17,12 @@ func (i *Identity) Run(ctx context.Context) error {
 	defer watch.Close()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	i.complain(i.Refresh(ctx))
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-i.restated: // also by Open
+			i.complain(i.Refresh(ctx))
 		case <-watch.C():
 			i.complain(i.reload(ctx))
 		case <-tick.C:

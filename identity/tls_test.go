@@ -1,9 +1,11 @@
 package identity
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -215,3 +217,44 @@ func TestSelfSignedKeepsItsKey(t *testing.T) {
 
 // clientAt is a client with a clock.
 func clientAt(now time.Time) *tls.Config { return &tls.Config{Time: func() time.Time { return now }} }
+
+// TestKeyFormats reads the three ways in which tools write keys, each with a handshake.
+func TestKeyFormats(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecDER, _ := x509.MarshalECPrivateKey(ecKey)
+	rsaDER, _ := x509.MarshalPKCS8PrivateKey(rsaKey)
+	for what, tt := range map[string]struct {
+		key  crypto.Signer
+		file []byte
+	}{
+		"PKCS #1": {rsaKey, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(rsaKey)})},
+		"PKCS #8": {rsaKey, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: rsaDER})},
+		"SEC 1": {ecKey, append([]byte("-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"),
+			pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: ecDER})...)},
+	} {
+		cert, err := selfSigned(mail.MustParseDomain("mx.example.com"), tt.key, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		file := CertificateFile{filepath.Join(dir, "a.pem"), filepath.Join(dir, "a.key")}
+		os.WriteFile(file.Certificate, []byte(encodeChain(cert.Certificate)), 0o600)
+		os.WriteFile(file.Key, tt.file, 0o600)
+		id := open(t, storetest.Open(t, schemas()...), func(o *Options) { o.Certificates.Files = []CertificateFile{file} })
+		if h := id.Health()[0]; h.Source != FromFile {
+			t.Errorf("%s: %+v", what, h)
+		}
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			if _, err := handshake(t, id, SMTP, &tls.Config{MinVersion: version, MaxVersion: version}); err != nil {
+				t.Errorf("%s, version %x: %v", what, version, err)
+			}
+		}
+	}
+}
