@@ -25,21 +25,6 @@ func TestExportAndImport(t *testing.T) {
 			t.Error("the export lies open")
 		}
 		keyFile := filepath.Join(t.TempDir(), "node.key")
-		for what, attempt := range map[string]struct{ file, passphrase []byte }{
-			"another passphrase": {file, []byte("battery staple")},
-			"no passphrase":      {file, nil},
-			"changed":            {append(file[:len(file)-1:len(file)-1], file[len(file)-1]^1), []byte("correct horse")},
-			"cut off":            {file[:30], []byte("correct horse")},
-			"no export":          {[]byte("{}"), nil},
-			"no JSON":            {[]byte("hello"), nil},
-		} {
-			if err := Import(t.Context(), st, keyFile, attempt.file, attempt.passphrase); !errors.Is(err, ErrExport) {
-				t.Errorf("%s: %v", what, err)
-			}
-		}
-		if _, err := os.Stat(keyFile); err == nil {
-			t.Fatal("a file that is no export left a node key")
-		}
 		if err := Import(t.Context(), st, keyFile, file, []byte("correct horse")); err != nil {
 			t.Fatal(err)
 		}
@@ -56,6 +41,31 @@ func TestExportAndImport(t *testing.T) {
 			t.Errorf("imported over an identity: %v", err)
 		}
 	})
+}
+
+// TestImportRefuses holds that what is no export, or was changed, leaves nothing behind.
+func TestImportRefuses(t *testing.T) {
+	st := storetest.Open(t, schemas()...)
+	file, err := open(t, storetest.Open(t, schemas()...), nil).Export(t.Context(), []byte("correct horse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyFile := filepath.Join(t.TempDir(), "node.key")
+	for what, attempt := range map[string]struct{ file, passphrase []byte }{
+		"another passphrase": {file, []byte("battery staple")},
+		"no passphrase":      {file, nil},
+		"changed":            {append(file[:len(file)-1:len(file)-1], file[len(file)-1]^1), []byte("correct horse")},
+		"cut off":            {file[:30], []byte("correct horse")},
+		"no export":          {[]byte("{}"), nil},
+		"no JSON":            {[]byte("hello"), nil},
+	} {
+		if err := Import(t.Context(), st, keyFile, attempt.file, attempt.passphrase); !errors.Is(err, ErrExport) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := os.Stat(keyFile); err == nil {
+		t.Fatal("a file that is no export left a node key")
+	}
 }
 
 // TestImportKeepsAnotherNodesKey holds that a node key that is there is never lost.

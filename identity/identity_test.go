@@ -119,7 +119,7 @@ func sign(t *testing.T, signers []*dkim.Signer) {
 func TestTwoProcessesMakeOneKey(t *testing.T) {
 	storetest.Each(t, schemas(), func(t *testing.T, st *store.Store) {
 		keyFile := filepath.Join(t.TempDir(), "node.key")
-		var ids [4]*Identity
+		var ids [2]*Identity
 		var wait sync.WaitGroup
 		for n := range ids {
 			wait.Go(func() { ids[n] = open(t, st, func(o *Options) { o.NodeKeyFile = keyFile }) })
