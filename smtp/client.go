@@ -19,19 +19,25 @@ import (
 // waits as long as RFC 5321 section 4.5.3.2 asks a sender to, and never sends a
 // password in the clear.
 type ClientOptions struct {
-	Name        string        // for EHLO and HELO: a host name or an address literal
-	NameTLS     string        // the same after STARTTLS; empty: Name
-	LMTP        bool          // LHLO, and a reply for each recipient (RFC 2033)
-	Timeout     time.Duration // for each command and block of data; zero: 5 minutes
-	DataTimeout time.Duration // for the answer to the end of the data; zero: 10 minutes
-	From        netip.Addr    // for Dial: one of our addresses; zero: the system's choice
-	ClearAuth   bool          // lets AUTH run without TLS
+	Name         string        // for EHLO and HELO: a host name or an address literal
+	NameTLS      string        // the same after STARTTLS; empty: Name
+	LMTP         bool          // LHLO, and a reply for each recipient (RFC 2033)
+	Timeout      time.Duration // for each command; zero: 5 minutes
+	DialTimeout  time.Duration // for the connection; zero: Timeout
+	GreetTimeout time.Duration // for the greeting; zero: Timeout
+	BlockTimeout time.Duration // for each block of a message to leave; zero: Timeout
+	DataTimeout  time.Duration // for the answer to the end of the data; zero: 10 minutes
+	From         netip.Addr    // for Dial: one of our addresses; zero: the system's choice
+	ClearAuth    bool          // lets AUTH run without TLS
 }
 
 func (o ClientOptions) withDefaults() ClientOptions {
 	o.Name = cmp.Or(o.Name, "localhost")
 	o.NameTLS = cmp.Or(o.NameTLS, o.Name)
 	o.Timeout = cmp.Or(o.Timeout, 5*time.Minute)
+	o.DialTimeout = cmp.Or(o.DialTimeout, o.Timeout)
+	o.GreetTimeout = cmp.Or(o.GreetTimeout, o.Timeout)
+	o.BlockTimeout = cmp.Or(o.BlockTimeout, o.Timeout)
 	o.DataTimeout = cmp.Or(o.DataTimeout, 10*time.Minute)
 	return o
 }
@@ -45,6 +51,7 @@ type Client struct {
 	extensions Extensions
 	tls        *tls.Conn // nil before TLS
 	recipients int       // accepted in this transaction, for LMTP
+	begun      bool      // a transaction is open
 	over       error     // why the dialogue ended
 }
 
@@ -66,7 +73,7 @@ func (c *Client) use(conn net.Conn) {
 	if c.replies != nil {
 		faults = c.replies.faults
 	}
-	c.conn, c.extensions, c.recipients = conn, nil, 0
+	c.conn, c.extensions, c.recipients, c.begun = conn, nil, 0, false
 	c.replies = newReplyReader(conn, func(line string) {
 		c.transcript.add(FromServer, c.tls != nil, line)
 	})
@@ -78,7 +85,7 @@ func (c *Client) use(conn net.Conn) {
 // first line tells how long connecting took.
 func Dial(ctx context.Context, w *world.World, to netip.AddrPort, o ClientOptions) (*Client, error) {
 	t := newTranscript()
-	ctx, cancel := context.WithTimeout(ctx, o.withDefaults().Timeout)
+	ctx, cancel := context.WithTimeout(ctx, o.withDefaults().DialTimeout)
 	defer cancel()
 	conn, err := w.DialFrom(ctx, o.From, to)
 	if err != nil {
@@ -91,7 +98,7 @@ func Dial(ctx context.Context, w *world.World, to netip.AddrPort, o ClientOption
 // Greet waits for the greeting: 220, or 554 or 421 from a server that does not want
 // to speak.
 func (c *Client) Greet(ctx context.Context) (mail.Reply, error) {
-	return c.await(ctx, "the greeting", c.options.Timeout)
+	return c.await(ctx, "the greeting", c.options.GreetTimeout)
 }
 
 // Hello says EHLO, and HELO where EHLO is refused for good (RFC 5321 section 3.2);

@@ -1,16 +1,31 @@
 package smtp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"sync"
 
 	"github.com/allgreen-mail/allgreen/mail"
 )
 
-// blockSize is how much of a message is sent against one deadline.
-const blockSize = 32 << 10
+// blockSize is how much of a message is sent against one deadline, and chunkSize the
+// size of a chunk of BDAT.
+const (
+	blockSize = 32 << 10
+	chunkSize = 256 << 10
+)
+
+// blocks are what messages pass through on their way out.
+type blocks struct {
+	in  [blockSize]byte
+	out [blockSize + blockSize/8]byte // more, should a message consist of dots
+}
+
+var spareBlocks = sync.Pool{New: func() any { return new(blocks) }}
 
 // Data sends a message: DATA, and after 354 the body with its dots doubled (RFC 5321
 // section 4.5.2) and the end of data. Lines must end in CRLF; a missing last one is
@@ -63,16 +78,24 @@ func (c *Client) sendMessage(ctx context.Context, body io.Reader) (reply mail.Re
 		return reply, false, err
 	}
 	c.recipients = 0
+	reply, err = c.sendBody(ctx, body)
+	return reply, err == nil && reply.IsZero(), err
+}
+
+// sendBody sends a message up to its end. A reply is the last word of a server that hung
+// up before.
+func (c *Client) sendBody(ctx context.Context, body io.Reader) (mail.Reply, error) {
 	s := &bodySender{client: c}
 	if err := s.send(ctx, body); err != nil {
 		c.transcript.add(FromClient, c.tls != nil, fmt.Sprintf("[%d octets of message, not ended]", s.octets))
 		reply, err := c.lastWord(ctx, "the message", err)
 		c.conn.Close()
-		return reply, false, err
+		return reply, err
 	}
 	c.transcript.add(FromClient, c.tls != nil, fmt.Sprintf("[%d octets of message]", s.octets))
 	c.transcript.add(FromClient, c.tls != nil, ".")
-	return mail.Reply{}, true, nil
+	c.begun = false
+	return mail.Reply{}, nil
 }
 
 // bodySender writes one message block by block.
@@ -82,22 +105,23 @@ type bodySender struct {
 	dots   stuffer
 }
 
+// send fills a block before it writes it, so that a small message leaves with its end in
+// one piece.
 func (s *bodySender) send(ctx context.Context, body io.Reader) error {
-	in, out := make([]byte, blockSize), make([]byte, 0, blockSize+blockSize/8)
+	spare := spareBlocks.Get().(*blocks)
+	defer spareBlocks.Put(spare)
 	for {
-		n, rerr := body.Read(in)
+		n, rerr := io.ReadFull(body, spare.in[:])
 		s.octets += int64(n)
-		out, serr := s.dots.stuff(out[:0], in[:n])
+		last := errors.Is(rerr, io.EOF) || errors.Is(rerr, io.ErrUnexpectedEOF)
+		out, serr := s.dots.stuff(spare.out[:0], spare.in[:n])
+		if serr == nil && last {
+			out, serr = s.dots.finish(out)
+		}
 		if serr != nil {
 			return &DialogueError{During: "the message", Kind: ErrBody}
 		}
-		if errors.Is(rerr, io.EOF) {
-			if out, serr = s.dots.finish(out); serr != nil {
-				return &DialogueError{During: "the message", Kind: ErrBody}
-			}
-			return s.write(ctx, out)
-		}
-		if err := s.write(ctx, out); err != nil {
+		if err := s.write(ctx, out); err != nil || last {
 			return err
 		}
 		if rerr != nil {
@@ -110,7 +134,7 @@ func (s *bodySender) write(ctx context.Context, block []byte) error {
 	if len(block) == 0 {
 		return nil
 	}
-	return s.client.within(ctx, "the message", s.client.options.Timeout, func() error { return s.client.write(block) })
+	return s.client.within(ctx, "the message", s.client.options.BlockTimeout, func() error { return s.client.write(block) })
 }
 
 // stuffer doubles the dots at the beginnings of lines and insists on CRLF. The zero
@@ -120,17 +144,32 @@ type stuffer struct {
 	cr      bool // the last octet was CR
 }
 
-// stuff appends src to dst as it goes over the wire.
+// stuff appends src to dst as it goes over the wire, line by line.
 func (s *stuffer) stuff(dst, src []byte) ([]byte, error) {
-	for _, c := range src {
-		if s.cr != (c == '\n') {
-			return dst, ErrBody
+	for len(src) > 0 {
+		line, whole := src, false
+		if i := bytes.IndexByte(src, '\n'); i >= 0 {
+			line, whole = src[:i+1], true
 		}
-		if !s.midLine && c == '.' {
+		if s.cr && len(line) > 1 || s.cr && !whole {
+			return dst, ErrBody // something else than LF behind CR
+		}
+		if !s.midLine && line[0] == '.' {
 			dst = append(dst, '.')
 		}
-		dst = append(dst, c)
-		s.midLine, s.cr = c != '\n', c == '\r'
+		cr := s.cr
+		if i := bytes.IndexByte(line, '\r'); i >= 0 {
+			if whole && i < len(line)-2 || !whole && i < len(line)-1 {
+				return dst, ErrBody
+			}
+			cr = true
+		}
+		if whole && !cr {
+			return dst, ErrBody
+		}
+		dst = append(dst, line...)
+		s.midLine, s.cr = !whole, cr && !whole
+		src = src[len(line):]
 	}
 	return dst, nil
 }
@@ -152,17 +191,31 @@ func (c *Client) Bdat(ctx context.Context, chunk []byte, last bool) (mail.Reply,
 	if c.options.LMTP {
 		return mail.Reply{}, fmt.Errorf("%w: LMTP answers for each recipient, use LMTPData", ErrCommand)
 	}
+	reply, err := c.sendChunk(ctx, chunk, last)
+	if err != nil || !reply.IsZero() {
+		return reply, err
+	}
+	return c.await(ctx, "BDAT", c.options.DataTimeout)
+}
+
+// sendChunk sends one chunk. A reply is the last word of a server that hung up before.
+func (c *Client) sendChunk(ctx context.Context, chunk []byte, last bool) (mail.Reply, error) {
 	cmd := fmt.Sprintf("BDAT %d", len(chunk))
 	if last {
 		cmd += " LAST"
 	}
 	c.transcript.add(FromClient, c.tls != nil, cmd)
 	c.transcript.add(FromClient, c.tls != nil, fmt.Sprintf("[%d octets of message]", len(chunk)))
-	err := c.within(ctx, "BDAT", c.options.Timeout, func() error {
-		return c.write(append([]byte(cmd+"\r\n"), chunk...))
+	err := c.within(ctx, "BDAT", c.options.BlockTimeout, func() error {
+		octets := net.Buffers{[]byte(cmd + "\r\n"), chunk}
+		if len(chunk) == 0 {
+			octets = octets[:1]
+		}
+		_, err := octets.WriteTo(c.conn)
+		return err
 	})
 	if err != nil {
 		return c.lastWord(ctx, "BDAT", err)
 	}
-	return c.await(ctx, "BDAT", c.options.DataTimeout)
+	return mail.Reply{}, nil
 }

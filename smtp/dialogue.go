@@ -115,11 +115,13 @@ func (c *Client) await(ctx context.Context, during string, limit time.Duration) 
 func (c *Client) settle(cmd Command, reply mail.Reply) {
 	switch cmd.verb() {
 	case "EHLO", "LHLO":
-		c.extensions, c.recipients = ParseExtensions(reply), 0
+		c.extensions, c.recipients, c.begun = ParseExtensions(reply), 0, false
 	case "HELO":
-		c.extensions, c.recipients = nil, 0
-	case "MAIL", "RSET":
-		c.recipients = 0
+		c.extensions, c.recipients, c.begun = nil, 0, false
+	case "RSET":
+		c.recipients, c.begun = 0, c.begun && !reply.IsPositive()
+	case "MAIL":
+		c.recipients, c.begun = 0, true // also when refused: a RSET more harms nobody
 	case "RCPT":
 		if reply.IsPositive() {
 			c.recipients++

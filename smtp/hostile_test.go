@@ -121,7 +121,7 @@ func TestRefusedInTheMiddle(t *testing.T) {
 	c := NewClient(conn, ClientOptions{Timeout: 5 * time.Second})
 	defer c.Close()
 	line := bytes.Repeat([]byte("x"), 998)
-	body := &endless{append(line, "\r\n"...), 64 << 20}
+	body := &endless{line: append(line, "\r\n"...), left: 64 << 20}
 	r, err := c.Data(t.Context(), body)
 	// The reset may overtake the reply; then the loss is the answer. Silence never is.
 	if err == nil && r.Code != 552 || err != nil && !errors.Is(err, ErrClosed) {
@@ -136,6 +136,7 @@ func TestRefusedInTheMiddle(t *testing.T) {
 type endless struct {
 	line []byte
 	left int
+	at   int
 }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -143,8 +144,9 @@ func (e *endless) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n := 0
-	for len(p)-n >= len(e.line) {
-		n += copy(p[n:], e.line)
+	for n < len(p) {
+		m := copy(p[n:], e.line[e.at:])
+		n, e.at = n+m, (e.at+m)%len(e.line)
 	}
 	e.left -= n
 	return n, nil

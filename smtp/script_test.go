@@ -203,6 +203,8 @@ func perform(c *Client, call []string) []string {
 		return one(c.AuthPlain(ctx, call[1], call[2]))
 	case "auth-login":
 		return one(c.AuthLogin(ctx, call[1], call[2]))
+	case "send", "send-chunks":
+		return sendScript(c, call[0] == "send-chunks", arg)
 	case "vrfy":
 		return one(c.Vrfy(ctx, arg))
 	case "help":
@@ -217,6 +219,24 @@ func perform(c *Client, call []string) []string {
 		return c.Transcript().Evidence()
 	}
 	return []string{"unknown call " + call[0]}
+}
+
+// sendScript is Send from a@a.example: the recipients, then the quoted message.
+func sendScript(c *Client, chunks bool, arg string) []string {
+	to, text, _ := strings.Cut(arg, " ")
+	e := Envelope{From: mail.MustParseAddress("a@a.example"), Chunks: chunks}
+	for address := range strings.SplitSeq(to, ",") {
+		e.To = append(e.To, Recipient{Address: mail.MustParseAddress(address)})
+	}
+	fates, err := c.Send(context.Background(), e, strings.NewReader(unquoted(text)))
+	var all []string
+	for _, f := range fates {
+		all = append(all, strings.TrimSpace(f.At+": "+f.Reply.String()))
+	}
+	if err != nil {
+		all = append(all, "error "+kindOf(err))
+	}
+	return all
 }
 
 func printed(r mail.Reply) []string {

@@ -45,6 +45,7 @@ type Transcript struct {
 	mu      sync.Mutex
 	start   time.Time
 	lines   []Line
+	kept    int // lines that rewind leaves; zero: not set yet
 	dropped int
 }
 
@@ -58,6 +59,16 @@ func (t *Transcript) add(side Side, tls bool, text string) {
 		return
 	}
 	t.lines = append(t.lines, Line{time.Since(t.start), side, tls, printable(text, maxTranscriptLine)}) // elapsed
+}
+
+// rewind forgets what was said since it was called first.
+func (t *Transcript) rewind() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.kept == 0 {
+		t.kept = len(t.lines)
+	}
+	t.lines, t.dropped = t.lines[:t.kept], 0
 }
 
 // Lines are the lines kept so far.
