@@ -32,7 +32,7 @@ type zone struct {
 	fail    map[string]error // "name. TYPE"
 }
 
-func (z *zone) add(t *testing.T, text string) {
+func (z *zone) add(t testing.TB, text string) {
 	t.Helper()
 	z.mu.Lock()
 	defer z.mu.Unlock()
