@@ -369,3 +369,32 @@ func FuzzServer(f *testing.F) {
 		agree(t, said, max(0, step), lmtp)
 	})
 }
+
+// FuzzBDAT cuts a message into chunks at any places, with other commands in between, and
+// has the dialogue come in pieces of any size.
+func FuzzBDAT(f *testing.F) {
+	f.Add("Subject: x\r\n\r\n.\r\nend", []byte{3, 0, 1, 200}, 1)
+	f.Add("a\r\nb\r", []byte{3, 1, 1}, 0)
+	f.Add("a\n.\nb\x00", []byte{2, 2}, 2)
+	f.Add("\r\n\r\n", []byte{1, 129, 1, 1}, 3)
+	f.Add(strings.Repeat("0123456789abcdef\r\n", 200), []byte{250, 250, 250, 1}, 1024)
+	f.Fuzz(func(t *testing.T, text string, cuts []byte, step int) {
+		var b strings.Builder
+		b.WriteString("EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n")
+		rest := text
+		for _, cut := range cuts[:min(len(cuts), 50)] {
+			n := min(int(cut), len(rest))
+			fmt.Fprintf(&b, "BDAT %d\r\n%s", n, rest[:n])
+			rest = rest[n:]
+			if cut > 128 {
+				b.WriteString("NOOP\r\n")
+			}
+		}
+		fmt.Fprintf(&b, "BDAT %d LAST\r\n%sNOOP\r\nQUIT\r\n", len(rest), rest)
+		replies, letters := agree(t, b.String(), max(0, step), false)
+		faulty := bare.MatchString(text) || strings.Contains(text, "\x00")
+		if faulty == (len(letters) == 1) || replies[len(replies)-1].Code != 221 {
+			t.Fatalf("%q: accepted %q", text, letters)
+		}
+	})
+}
