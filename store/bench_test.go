@@ -139,7 +139,7 @@ func BenchmarkWrite(b *testing.B) {
 
 // BenchmarkMixed moves the line between bodies in the database and beside it, for
 // messages of 4 KB (70 %), 50 KB (25 %) and 500 KB (5 %): see
-// docs/decisions/0007-where-bodies-live.md.
+// docs/decisions/0008-where-bodies-live.md.
 func BenchmarkMixed(b *testing.B) {
 	var sizes [20][]byte
 	for i := range sizes {

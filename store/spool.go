@@ -13,7 +13,7 @@ import (
 const (
 	chunkSize   = 16 << 10
 	spoolMemory = 1 << 20   // bytes kept in memory; more goes into a file
-	inlineBody  = 128 << 10 // unless Options.InlineBody says otherwise: bytes up to which a body stands in the database, see docs/decisions/0007-where-bodies-live.md
+	inlineBody  = 128 << 10 // unless Options.InlineBody says otherwise: bytes up to which a body stands in the database, see docs/decisions/0008-where-bodies-live.md
 )
 
 // Spool takes a body in, before it is known whether it will be stored. It holds 1 MB

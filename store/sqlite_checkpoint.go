@@ -101,6 +101,9 @@ func (p *checkpointer) pass() (log, copied int64, err error) {
 
 func (e *sqliteEngine) stats() Stats {
 	s := e.count.stats()
+	e.mu.Lock()
+	s.Waiting = int64(len(e.waiting))
+	e.mu.Unlock()
 	if info, err := os.Stat(e.file + "-wal"); err == nil {
 		s.WAL = info.Size()
 	}

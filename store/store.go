@@ -198,6 +198,7 @@ type Stats struct {
 	Commits         int64         // commits; several transactions may share one
 	Failed          int64         // closures that failed, and those whose commit did
 	Repeated        int64         // closures that had to run again
+	Waiting         int64         // closures that wait for the writer now
 	Syncs           int64         // syncs of commits and checkpoints, where we make them
 	WAL             int64         // bytes in the write-ahead log
 	Checkpoints     int64         // times the log was copied into the database
