@@ -34,6 +34,9 @@ func removeIfThere(file string) error {
 }
 
 func (e *sqliteEngine) copyTo(ctx context.Context, file string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	c, err := e.connect(readerCacheKiB)
 	if err != nil {
 		return err

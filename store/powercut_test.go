@@ -37,7 +37,7 @@ func powerCuts() int {
 	if os.Getenv("CI") == "true" {
 		return 80
 	}
-	return 12
+	return 8
 }
 
 // recorded are the calls that matter; an architecture need not have all of them.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Sizes of the embedded engine.
@@ -115,14 +116,28 @@ func interruptedBy(ctx context.Context, c *sqliteConn) (done func()) {
 	if ctx.Done() == nil {
 		return func() {}
 	}
-	interrupted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { c.interrupt(); close(interrupted) })
+	over, ended := make(chan struct{}), make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		for {
+			c.interrupt()
+			// Between two statements that does nothing: again, until it need not.
+			select {
+			case <-over:
+				return
+			case <-time.After(interruptEvery):
+			}
+		}
+	})
 	return func() {
+		close(over)
 		if !stop() {
-			<-interrupted // it must not hit whoever is next
+			<-ended // it must not hit whoever is next
 		}
 	}
 }
+
+const interruptEvery = 10 * time.Millisecond
 
 // reader takes a reading connection, which goes back into e.readers.
 func (e *sqliteEngine) reader(ctx context.Context) (c *sqliteConn, err error) {
