@@ -147,6 +147,14 @@ type letter struct {
 }
 
 func (s *Submitter) send(ctx context.Context, l *letter) error {
+	if l.Mend {
+		if err := s.qualify(ctx, l); err != nil {
+			return err
+		}
+	}
+	if isPinned(&l.Principal) && !l.From.IsZero() {
+		l.From = l.Principal.Senders[0].Address
+	}
 	if err := s.checkReversePath(ctx, &l.Principal, l.From); err != nil {
 		return err
 	}
@@ -185,6 +193,11 @@ func (s *Submitter) read(ctx context.Context, l *letter, spool *store.Spool) err
 	raw, err := message.ReadHeader(in, message.Limits{})
 	if err != nil && !errors.Is(err, message.ErrHeaderTooLarge) {
 		return fmt.Errorf("read the header: %w", err)
+	}
+	if l.Mend {
+		if raw, err = s.qualifyHeader(ctx, raw); err != nil {
+			return err
+		}
 	}
 	if l.FromTo {
 		if err := l.addRecipients(raw); err != nil {
