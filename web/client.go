@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/allgreen-mail/allgreen/world"
 )
@@ -66,4 +68,80 @@ func (c *Client) unanswered(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	return fmt.Errorf("%w at %s: %w", ErrNoServer, c.path, errors.Unwrap(err))
+}
+
+// Envelope is what goes with a message in MIME.
+type Envelope struct {
+	From             string // "": the default of whoever sends; "<>": nobody
+	To               []string
+	HeaderRecipients bool   // To, Cc and Bcc of the header count too
+	Name             string // for a From that is added
+	Notify           string // DSN, as in RFC 3461
+	EnvelopeID       string
+	Return           string
+}
+
+func (e *Envelope) query() string {
+	q := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	set("from", e.From)
+	set("name", e.Name)
+	set("notify", e.Notify)
+	set("envid", e.EnvelopeID)
+	set("ret", e.Return)
+	q["to"] = e.To
+	if e.HeaderRecipients {
+		q.Set("header_recipients", "true")
+	}
+	return q.Encode()
+}
+
+// Post hands in a message over the socket of local users. An error of the server
+// is a *Refusal; when nobody answers it is ErrNoServer.
+func Post(ctx context.Context, c *Client, e Envelope, raw io.Reader) (Accepted, error) {
+	return post(ctx, c.http, "http://local/v1/messages", "", e, raw, c.unanswered)
+}
+
+// PostTo hands in a message at a server elsewhere, with an API token.
+func PostTo(ctx context.Context, client *http.Client, server, token string, e Envelope, raw io.Reader) (Accepted, error) {
+	return post(ctx, client, strings.TrimSuffix(server, "/")+"/v1/messages", token, e, raw, func(ctx context.Context, err error) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("%w at %s: %w", ErrNoServer, server, errors.Unwrap(err))
+	})
+}
+
+func post(ctx context.Context, client *http.Client, address, token string, e Envelope, raw io.Reader, unanswered func(context.Context, error) error) (Accepted, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"?"+e.query(), raw)
+	if err != nil {
+		return Accepted{}, err
+	}
+	request.Header.Set("Content-Type", rfc822)
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return Accepted{}, unanswered(ctx, err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	if err != nil {
+		return Accepted{}, unanswered(ctx, err)
+	}
+	var taken Accepted
+	var refused Refusal
+	switch {
+	case answer.StatusCode == http.StatusAccepted && json.Unmarshal(text, &taken) == nil:
+		return taken, nil
+	case json.Unmarshal(text, &refused) == nil && refused.Message != "":
+		refused.Status = answer.StatusCode
+		return Accepted{}, &refused
+	}
+	return Accepted{}, fmt.Errorf("the server answered %s, which is not what a mail server says", answer.Status)
 }

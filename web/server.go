@@ -22,7 +22,8 @@ func Serve(ctx context.Context, listeners []net.Listener, handler http.Handler, 
 		ReadTimeout:       2 * time.Minute,
 		WriteTimeout:      2 * time.Minute,
 		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    16 << 10,
+		MaxHeaderBytes:    64 << 10, // an envelope stands in the query of a message
+		ConnContext:       withPeer,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' broken handshakes
 	}
 	ended := make(chan error, len(listeners))
