@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -23,17 +24,19 @@ import (
 // commandLine is every command with its flags.
 type commandLine struct {
 	commonFlags
-	Check   checkCommand   `cmd:"" help:"Audit a domain, a host, an address, a message (-), or this machine's way out (egress)."`
-	Explain explainCommand `cmd:"" help:"Show the manual page of a check."`
-	SPF     spfCommand     `cmd:"" name:"spf" help:"Evaluate SPF for an address, a sender and a HELO name, with every step."`
-	Verify  verifyCommand  `cmd:"" help:"Verify the message on standard input: iprev, SPF, DKIM, DMARC, ARC."`
-	Sign    signCommand    `cmd:"" help:"Sign the message on standard input with DKIM."`
-	Lab     labCommand     `cmd:"" help:"Start an Internet on loopback and show an audit in it."`
-	Bench   benchCommand   `cmd:"" help:"Measure a mail server of yours, and what the machine could do."`
-	Account accountCommand `cmd:"" help:"Make and change accounts, aliases, devices and tokens of the running server."`
-	Queue   queueCommand   `cmd:"" help:"Look at the messages that wait, tell why, and decide about them."`
-	Log     logCommand     `cmd:"" help:"Tell what happened to a message; find messages."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Check    checkCommand    `cmd:"" help:"Audit a domain, a host, an address, a message (-), or this machine's way out (egress)."`
+	Explain  explainCommand  `cmd:"" help:"Show the manual page of a check."`
+	SPF      spfCommand      `cmd:"" name:"spf" help:"Evaluate SPF for an address, a sender and a HELO name, with every step."`
+	Verify   verifyCommand   `cmd:"" help:"Verify the message on standard input: iprev, SPF, DKIM, DMARC, ARC."`
+	Sign     signCommand     `cmd:"" help:"Sign the message on standard input with DKIM."`
+	Lab      labCommand      `cmd:"" help:"Start an Internet on loopback and show an audit in it."`
+	Bench    benchCommand    `cmd:"" help:"Measure a mail server of yours, and what the machine could do."`
+	Account  accountCommand  `cmd:"" help:"Make and change accounts, aliases, devices and tokens of the running server."`
+	Queue    queueCommand    `cmd:"" help:"Look at the messages that wait, tell why, and decide about them."`
+	Send     sendCommand     `cmd:"" help:"Write a message: the text comes from standard input."`
+	Sendmail sendmailCommand `cmd:"" passthrough:"" help:"Send the message on standard input, as programs expect of sendmail."`
+	Log      logCommand      `cmd:"" help:"Tell what happened to a message; find messages."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
 // commonFlags are what every command takes.
@@ -50,9 +53,18 @@ type streams struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	code := run(ctx, byName(os.Args), streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	os.Exit(code)
+}
+
+// byName is the arguments of a program that may have been called by another name:
+// as /usr/sbin/sendmail it is the command sendmail.
+func byName(args []string) []string {
+	if filepath.Base(args[0]) == "sendmail" {
+		return append([]string{"sendmail"}, args[1:]...)
+	}
+	return args[1:]
 }
 
 // run is the whole program: arguments in, exit code out.
@@ -85,6 +97,8 @@ func inWords(args []string) []string {
 		return append(args[1:len(args):len(args)], "--help")
 	case args[0] == "--version":
 		return []string{"version"}
+	case len(args) == 2 && args[0] == "sendmail" && args[1] == "--help":
+		return []string{"--help", "sendmail"} // everything behind sendmail is sendmail's
 	}
 	return args
 }

@@ -143,10 +143,11 @@ type Receive struct {
 	Help       string        `toml:"help"`
 }
 
-// Submit bounds what one login may send.
+// Submit bounds what one login may send, and says where programs of this machine do.
 type Submit struct {
-	RecipientsPerHour int `toml:"recipients_per_hour"`
-	RecipientsPerDay  int `toml:"recipients_per_day"`
+	RecipientsPerHour int    `toml:"recipients_per_hour"`
+	RecipientsPerDay  int    `toml:"recipients_per_day"`
+	Socket            string `toml:"socket,path,rebind"` // of send and sendmail; empty: there is none
 }
 
 // Device is a printer, camera or program that sends without a login.

@@ -13,7 +13,7 @@ func Defaults() *Config {
 		},
 		TLS:     TLS{ACME: ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory"}},
 		Receive: Receive{MaxSize: 50 * MB},
-		Submit:  Submit{RecipientsPerHour: 200, RecipientsPerDay: 1000},
+		Submit:  Submit{RecipientsPerHour: 200, RecipientsPerDay: 1000, Socket: "/run/allgreen/submit.sock"},
 		Deliver: Deliver{Smarthost: Smarthost{Port: 587}},
 		Log:     Log{Level: "info", Format: "text"},
 	}
