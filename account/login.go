@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -35,7 +36,8 @@ func (d *Directory) Login(ctx context.Context, a Attempt) (Principal, error) {
 		return Principal{}, fmt.Errorf("login: %w", err)
 	}
 	app := looksLikeAppPassword(a.Password)
-	wrong := d.hasher.fingerprint("wrong", c.login, a.Password, c.verifier(app))
+	mark := d.hasher.fingerprint("wrong", c.login, a.Password, c.verifier(app))
+	wrong := binary.BigEndian.Uint64(mark[:])
 	if d.throttle.knows(c.visit(a.From), wrong) {
 		return Principal{}, ErrCredentials // said before, nothing has changed: costs nothing, counts nothing
 	}

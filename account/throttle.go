@@ -96,7 +96,7 @@ type record struct {
 	failures float64
 	at       time.Time // when failures was right
 	next     time.Time // not before then
-	wrong    [4][32]byte
+	wrong    [4]uint64 // fingerprints of the last wrong passwords, of a pair
 }
 
 // fail counts one more, after the older ones faded.
@@ -231,7 +231,7 @@ func (t *throttle) join(ctx context.Context, lane chan struct{}, until time.Time
 }
 
 // failed counts a wrong password where it belongs.
-func (t *throttle) failed(v visit, wrong [32]byte) {
+func (t *throttle) failed(v visit, wrong uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
@@ -248,7 +248,7 @@ func (t *throttle) failed(v visit, wrong [32]byte) {
 }
 
 // knows reports whether this very password was wrong a moment ago.
-func (t *throttle) knows(v visit, wrong [32]byte) bool {
+func (t *throttle) knows(v visit, wrong uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, w := range t.pairs.look(pair{v.login, sourceOf(v.from)}).wrong {

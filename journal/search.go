@@ -117,7 +117,7 @@ func (q *Query) byKeys(tx *store.Tx, keys []int64) ([]stored, error) {
 		return nil, err
 	}
 	for segment := segmentOf(mark); segment >= segmentOf(first) && len(found) < q.Limit; segment-- {
-		of, err := q.ofSegment(tx, segment, keys)
+		of, err := q.ofSegment(tx, segment, keys, mark)
 		if err != nil {
 			return nil, err
 		}
@@ -126,8 +126,9 @@ func (q *Query) byKeys(tx *store.Tx, keys []int64) ([]stored, error) {
 	return found, nil
 }
 
-// ofSegment gives the newest matching events that a segment of the index knows.
-func (q *Query) ofSegment(tx *store.Tx, segment int64, keys []int64) ([]stored, error) {
+// ofSegment gives the newest matching events up to the mark that a segment of the index
+// knows; a keeper at work, or one that was killed, has written beyond it.
+func (q *Query) ofSegment(tx *store.Tx, segment int64, keys []int64, mark int64) ([]stored, error) {
 	var ids []int64
 	for _, key := range keys {
 		of, err := q.posted(tx, segment, key)
@@ -136,6 +137,7 @@ func (q *Query) ofSegment(tx *store.Tx, segment int64, keys []int64) ([]stored, 
 		}
 		ids = append(ids, of...)
 	}
+	ids = slices.DeleteFunc(ids, func(id int64) bool { return id > mark })
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	slices.Reverse(ids)

@@ -3,6 +3,7 @@ package mailbox
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -69,7 +70,7 @@ var first = []struct {
 }{{"INBOX", Inbox}, {"Sent", Sent}, {"Drafts", Drafts}, {"Junk", Junk}, {"Trash", Trash}, {"Archive", Archive}}
 
 // Topic is what to Watch for changes in an account's folders.
-func Topic(account int64) string { return fmt.Sprintf("mailbox/%d", account) }
+func Topic(account int64) string { return "mailbox/" + strconv.FormatInt(account, 10) }
 
 // Create makes the mailbox of a new account: INBOX, Sent, Drafts, Junk, Trash and
 // Archive, without a quota.

@@ -23,7 +23,7 @@ CREATE TABLE mailbox_folder (
     expires     BIGINT NOT NULL, -- microseconds; 0: never
     UNIQUE (account, name),
     UNIQUE (account, role)
-);
+) WITH (fillfactor = 50); -- each delivery changes a row: in its page, without its indexes
 
 CREATE TABLE mailbox_message (
     folder   BIGINT NOT NULL,
