@@ -106,6 +106,9 @@ func (c *conversation) run(ctx context.Context) {
 		switch {
 		case err == nil:
 			c.obey(ctx, line)
+			if len(c.out) > maxUnsent && c.flush() != nil {
+				return
+			}
 		case errors.Is(err, errTooLong):
 			c.fault("500 5.5.2 line too long")
 		default:
@@ -377,10 +380,7 @@ func (c *conversation) flush() error {
 		c.conn.SetWriteDeadline(c.sentUntil)
 	}
 	_, err := c.conn.Write(c.out)
-	c.out = c.out[:0]
-	if cap(c.out) > maxUnsent {
-		c.out = c.small[:0]
-	}
+	c.out = c.small[:0] // an idle conversation holds no more than this
 	return err
 }
 

@@ -379,3 +379,54 @@ func TestTickets(t *testing.T) {
 		t.Error("the caller's configuration was changed")
 	}
 }
+
+// TestContextEndsTheServer wants the end of the context to be a shutdown like any other.
+func TestContextEndsTheServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := &shelf{}
+		s, l := NewServer(ServerOptions{Name: mail.MustParseDomain("mx.example"), Open: kept.open}), newLinks()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Serve(ctx, l) }()
+		idle, busy := l.connect(0), l.connect(0)
+		io.WriteString(busy, envelope+"DATA\r\nx\r\n")
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		if text := said(t, idle); !strings.HasSuffix(text, "421 4.3.2 mx.example is shutting down\r\n") {
+			t.Errorf("%q", text)
+		}
+		io.WriteString(busy, ".\r\n")
+		if text := said(t, busy); !strings.Contains(text, "250 2.0.0 message accepted\r\n421 ") {
+			t.Errorf("%q", text)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestHangingSession wants a session that obeys its context to be cut after the grace.
+func TestHangingSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		open := func(context.Context, Peer) (Session, mail.Reply) { return hanging{}, mail.Reply{} }
+		s, l := NewServer(ServerOptions{Name: mail.MustParseDomain("mx.example"), Open: open}), newLinks()
+		go s.Serve(t.Context(), l)
+		c := l.connect(0)
+		io.WriteString(c, envelope+"DATA\r\nx\r\n.\r\n")
+		synctest.Wait()
+		start := time.Now()
+		if err := s.Shutdown(t.Context()); err == nil || time.Since(start) != grace {
+			t.Errorf("%v after %s", err, time.Since(start))
+		}
+		c.Close()
+	})
+}
+
+type hanging struct{ sink }
+
+func (hanging) Data(ctx context.Context, body io.Reader) []mail.Reply {
+	io.Copy(io.Discard, body)
+	<-ctx.Done()
+	return []mail.Reply{mail.NewReply(451, mail.EnhancedCode{}, "cut")}
+}
