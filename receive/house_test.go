@@ -167,6 +167,13 @@ func newHouse(t testing.TB, st *store.Store, change func(*receive.Options), serv
 	return h
 }
 
+// with is the house for another test.
+func (h *house) with(t testing.TB) *house {
+	other := *h
+	other.t = t
+	return &other
+}
+
 // pipes is a listener whose connections come from wherever the test says.
 type pipes struct {
 	conns chan net.Conn
