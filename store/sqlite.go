@@ -106,7 +106,6 @@ func (e *sqliteEngine) read(ctx context.Context, f func(*Tx) error) error {
 		return err
 	}
 	defer func() { e.readers <- c }()
-	defer interruptedBy(ctx, c)()
 	return e.snapshot(ctx, c, f)
 }
 
@@ -165,8 +164,10 @@ func (e *sqliteEngine) snapshot(ctx context.Context, c *sqliteConn, f func(*Tx) 
 		return err
 	}
 	run := newRun(c)
+	done := interruptedBy(ctx, c)
 	err := guarded(f, &Tx{ctx: ctx, store: e.store, run: run})
 	run.end()
+	done() // the end of the snapshot must not be interrupted: it would stay, and the log with it
 	if c.inTransaction() {
 		_, end := c.exec("ROLLBACK", nil)
 		if err == nil {
