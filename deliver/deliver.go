@@ -28,7 +28,10 @@ type Options struct {
 	// altogether; zero: 500.
 	Connections, Total int
 	Alert              func(ctx context.Context, a Alert) // nil: alerts are logged only
-	Log                *slog.Logger                       // nil: nowhere
+	// Refused is told how many recipients of an origin were refused for good: a burst of
+	// them is what a stolen password looks like. Nil: nobody is told.
+	Refused func(ctx context.Context, origin string, recipients int)
+	Log     *slog.Logger // nil: nowhere
 }
 
 // Timeouts bound the phases of a dialogue; zero: what RFC 5321 section 4.5.3.2 says.

@@ -1,6 +1,7 @@
 package deliver_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -75,6 +76,28 @@ func TestAnswers(t *testing.T) {
 		p.empty()
 		if got := s.took(); len(got) != 2 || len(got[0].rcpt) != 1 || len(got[1].rcpt) != 1 {
 			t.Errorf("took %+v", got)
+		}
+	})
+}
+
+// TestTellsWhoIsRefused: what an origin sends to nobody is counted against it, what is
+// only put off is not.
+func TestTellsWhoIsRefused(t *testing.T) {
+	each(t, func(t *testing.T, p *post) {
+		told := make(chan int, 1)
+		p.options.Refused = func(_ context.Context, origin string, n int) {
+			if origin == "" {
+				t.Error("nobody's")
+			}
+			told <- n
+		}
+		s := p.server("one.example")
+		s.script("RCPT TO:<gone", "550 5.1.1 no such user")
+		s.script("RCPT TO:<busy@", "450 4.2.1 try later")
+		p.put("ok@one.example gone1@one.example gone2@one.example busy@one.example")
+		p.run()
+		if n := <-told; n != 2 {
+			t.Errorf("%d recipients refused, want 2", n)
 		}
 	})
 }

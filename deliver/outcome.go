@@ -35,6 +35,9 @@ func (d *Deliverer) settlement(ctx context.Context, a *attempt) settlement {
 			told.success(i)
 		case failed:
 			told.failure(i, expired)
+			if t := a.results[i].trouble; t.permanent && t.reply.IsPermanent() {
+				s.refused++
+			}
 		case deferred:
 			t := a.results[i].trouble
 			left := a.job.Recipients[i]

@@ -20,6 +20,7 @@ type settlement struct {
 	events  []journal.Event
 	reports []func(*store.Tx) error // into the owner's mailbox
 	spools  []*store.Spool          // of the reports, closed when all is written
+	refused int                     // recipients that the other side does not want, now or ever
 }
 
 func (s *settlement) close() {
@@ -69,6 +70,23 @@ func (d *Deliverer) settleBatch(ctx context.Context, batch []*attempt) {
 	}
 	for i := range all {
 		all[i].close()
+	}
+	d.tellRefused(ctx, all)
+}
+
+// tellRefused adds up what was refused by who sent it.
+func (d *Deliverer) tellRefused(ctx context.Context, all []settlement) {
+	if d.options.Refused == nil {
+		return
+	}
+	byOrigin := map[string]int{}
+	for i := range all {
+		if n := all[i].refused; n > 0 {
+			byOrigin[all[i].outcome.Job.Origin] += n
+		}
+	}
+	for origin, n := range byOrigin {
+		d.options.Refused(ctx, origin, n)
 	}
 }
 
