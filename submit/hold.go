@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/allgreen-mail/allgreen/account"
@@ -104,30 +105,33 @@ func (s *Submitter) heldReply(p *account.Principal) error {
 
 // hold stops a sender: what it sends from now on, and what waits of it. Failures
 // here are logged: the message itself is held already, in its own transaction.
-func (s *Submitter) hold(ctx context.Context, p *account.Principal, trace mail.TraceID, why string) {
+func (s *Submitter) hold(ctx context.Context, name string, trace mail.TraceID, why string) {
 	ctx = context.WithoutCancel(ctx)
-	a := Alert{Principal: p.Name, Owner: p.Owner, Why: why, Trace: trace, Time: s.world.Now()}
-	if err := s.accounts.Hold(ctx, p.Name, why); err != nil {
-		s.log.Error("sender not held", "trace", trace, "as", p.Name, "err", err)
+	a := Alert{Principal: name, Why: why, Trace: trace, Time: s.world.Now()}
+	if err := s.accounts.Hold(ctx, name, why); err != nil {
+		s.log.Error("sender not held", "trace", trace, "as", name, "err", err)
 	}
-	changed, err := s.o.Queue.Hold(ctx, queue.Selection{Origin: p.Name}, why)
+	changed, err := s.o.Queue.Hold(ctx, queue.Selection{Origin: name}, why)
 	if err != nil {
-		s.log.Error("earlier mail not held", "trace", trace, "as", p.Name, "err", err)
+		s.log.Error("earlier mail not held", "trace", trace, "as", name, "err", err)
 	}
 	a.Held = changed.Jobs + changed.Busy
-	event := journal.Event{Trace: trace, Time: a.Time, Kind: journal.Alert, From: p.Name, Fields: map[string]string{"why": why, "held": fmt.Sprint(a.Held)}}
-	err = s.store.Write(ctx, func(tx *store.Tx) error {
-		if err := pardon(tx, p.Name, a.Time); err != nil {
+	event := journal.Event{Trace: trace, Time: a.Time, Kind: journal.Alert, From: name, Fields: map[string]string{"why": why, "held": fmt.Sprint(a.Held)}}
+	err = s.store.Write(ctx, func(tx *store.Tx) (err error) {
+		if a.Owner, err = s.accounts.OwnerOf(tx, name); err != nil && !errors.Is(err, account.ErrNoAdmin) {
+			return err
+		}
+		if err := pardon(tx, name, a.Time); err != nil {
 			return err
 		}
 		return journal.Add(tx, event)
 	})
 	if err != nil {
-		s.log.Error("alert not in the journal", "trace", trace, "as", p.Name, "err", err)
+		s.log.Error("alert not in the journal", "trace", trace, "as", name, "err", err)
 	}
-	s.ledger.forget(p.Name)
-	s.log.Warn("sender held", "trace", trace, "as", p.Name, "why", why, "held", a.Held,
-		"free", "allgreen account free "+p.Name, "drop", "allgreen account free --drop "+p.Name)
+	s.ledger.forget(name)
+	s.log.Warn("sender held", "trace", trace, "as", name, "why", why, "held", a.Held,
+		"free", "allgreen account free "+name, "drop", "allgreen account free --drop "+name)
 	if s.o.Alert != nil {
 		s.o.Alert(ctx, a)
 	}
@@ -174,10 +178,18 @@ func heldOf(principal string) queue.Selection {
 	return queue.Selection{Origin: principal, States: []queue.State{queue.Held}}
 }
 
-// NoteRefusals counts recipients of a principal that do not exist: here, or
-// elsewhere as the other side said. A burst of them holds its mail.
-func (s *Submitter) NoteRefusals(ctx context.Context, p account.Principal, n int) error {
-	c := &charge{principal: p.Name, at: s.world.Now(), tally: tally{Refused: n}}
+// NoteRefusals counts recipients of a sender that do not exist: here, or elsewhere
+// as the other side said. A burst of them holds its mail. Origin is the name of a
+// principal; what is forwarded for strangers is nobody's fault here.
+func (s *Submitter) NoteRefusals(ctx context.Context, origin string, n int) error {
+	if n <= 0 || origin == "" || strings.HasPrefix(origin, "forward:") {
+		return nil
+	}
+	_, held, err := s.know(ctx, origin, nil)
+	if err != nil || held {
+		return err
+	}
+	c := &charge{principal: origin, at: s.world.Now(), tally: tally{Refused: n}}
 	suspicion, err := s.ledger.charge(ctx, c, Rate{}, &s.watch)
 	if err != nil {
 		return err
@@ -187,8 +199,8 @@ func (s *Submitter) NoteRefusals(ctx context.Context, p account.Principal, n int
 	if err != nil {
 		return fmt.Errorf("count refusals: %w", err)
 	}
-	if s.watch.holds(suspicion) && !p.Held {
-		s.hold(ctx, &p, "", suspicion.String())
+	if s.watch.holds(suspicion) {
+		s.hold(ctx, origin, "", suspicion.String())
 	}
 	return nil
 }

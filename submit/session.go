@@ -40,11 +40,9 @@ type session struct {
 	principal account.Principal // Nobody before a login
 	mend      bool
 
-	from     mail.Address
-	options  smtp.MailOptions
-	to       []queue.Recipient
-	refused  int // recipients that do not exist, not yet counted
-	accepted int
+	from    mail.Address
+	options smtp.MailOptions
+	to      []queue.Recipient
 }
 
 // Hello notes who speaks. Before TLS and after it may be two different clients.
@@ -87,21 +85,14 @@ func (s *session) Rcpt(ctx context.Context, to mail.Address, o smtp.RcptOptions)
 		err = s.submitter.checkHeld(ctx, p)
 	}
 	if err != nil {
-		var r mail.Reply
-		if errors.As(err, &r) && r.Enhanced == unknownUser.enhanced {
-			s.refused++
+		r := s.answer(err)
+		if r.Enhanced == unknownUser.enhanced {
+			s.noteRefusal(ctx)
 		}
-		return s.answer(err)
+		return r
 	}
-	s.to = append(s.to, queue.Recipient{To: to, Notify: o.Notify, Original: originalOf(o)})
+	s.to = append(s.to, queue.Recipient{To: to, Notify: o.Notify, Original: o.Original})
 	return mail.Reply{}
-}
-
-func originalOf(o smtp.RcptOptions) string {
-	if !o.OriginalRecipient.IsZero() {
-		return "rfc822;" + o.OriginalRecipient.String()
-	}
-	return o.Original
 }
 
 // Data submits.
@@ -132,21 +123,19 @@ func (s *session) answer(err error) mail.Reply {
 	return r
 }
 
-// Reset ends a transaction. Refused recipients are counted here, once for many.
-func (s *session) Reset() {
-	s.from, s.options, s.to = mail.Address{}, smtp.MailOptions{}, nil
-	if s.refused == 0 {
-		return
-	}
-	n := s.refused
-	s.refused = 0
-	if err := s.submitter.NoteRefusals(context.Background(), s.principal, n); err != nil {
-		s.submitter.log.Error("refusals not counted", "as", s.principal.Name, "err", err)
+// noteRefusal counts a recipient who does not exist: guessing is what a stolen
+// password does.
+func (s *session) noteRefusal(ctx context.Context) {
+	if err := s.submitter.NoteRefusals(ctx, s.principal.Name, 1); err != nil {
+		s.submitter.log.Error("refusal not counted", "as", s.principal.Name, "err", err)
 	}
 }
 
+// Reset ends a transaction.
+func (s *session) Reset() { s.from, s.options, s.to = mail.Address{}, smtp.MailOptions{}, nil }
+
 // Close ends the session.
-func (s *session) Close() { s.Reset() }
+func (s *session) Close() {}
 
 // loginSession is a session whose client may log in.
 type loginSession struct{ session }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/smtp"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/store/storetest"
@@ -103,6 +104,7 @@ func TestDialogues(t *testing.T) {
 	}
 	cert := certificate(t)
 	each(t, func(t *testing.T, h *house) {
+		h.givePassword()
 		dev := account.Device{Name: "printer", Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
 			Senders: []account.Sender{{Address: address("bob@example.com")}}, LocalOnly: true}
 		h.ok(h.accounts.AddDevice(t.Context(), dev))
@@ -132,6 +134,7 @@ func TestDeviceListenerIsClosedFromOutside(t *testing.T) {
 // TestDSNIsKept: what the client wants to be told goes on with the message.
 func TestDSNIsKept(t *testing.T) {
 	h := newHouse(t, storetest.Open(t, schemas...))
+	h.givePassword()
 	converse(t, listen(t, smtp.ServerOptions{TLS: certificate(t), ImplicitTLS: true, Submission: true, Open: h.Open}), `TLS
 S: 220
 C: EHLO laptop
@@ -157,10 +160,87 @@ S: 221
 	j := h.queued(id)[0]
 	r := j.Recipients[0]
 	if j.Return != "HDRS" || j.EnvelopeID != "QQ+314159" || !j.RequireTLS || !j.EightBit || j.SMTPUTF8 || j.Origin != "anna@example.com" || j.Owner != 1 ||
-		strings.Join(r.Notify, ",") != "SUCCESS,DELAY" || r.Original != "rfc822;old+x@example.net" {
+		strings.Join(r.Notify, ",") != "SUCCESS,DELAY" || r.Original != "rfc822;old+2Bx@example.net" {
 		t.Errorf("queued %+v", j)
 	}
 	if text := h.text(j.Body); !strings.Contains(text, "with ESMTPSA") || strings.Contains(text, "127.0.0.1") || strings.Contains(text, "laptop") {
 		t.Errorf("the trail says too much or too little:\n%s", text)
+	}
+}
+
+// TestLimitsAndHoldsAreToldAtRCPT: while the client can still do something about it.
+func TestLimitsAndHoldsAreToldAtRCPT(t *testing.T) {
+	h := newHouse(t, storetest.Open(t, schemas...))
+	dev := account.Device{Name: "printer", Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Senders: []account.Sender{{Address: address("bob@example.com")}}, Limits: account.Limits{PerHour: 2, PerDay: 9}}
+	h.ok(h.accounts.AddDevice(t.Context(), dev))
+	to := listen(t, smtp.ServerOptions{Normalize: true, Open: h.OpenDevice})
+	converse(t, to, `S: 220
+C: EHLO printer
+S: 250
+C: MAIL FROM:<x@y.example>
+S: 250
+C: RCPT TO:<a@example.net>
+S: 250
+C: RCPT TO:<anna@example.com>
+S: 250
+C: RCPT TO:<c@example.net>
+S: 450 4.7.28 You may write to 2 recipients an hour
+C: RSET
+S: 250
+`)
+	h.ok(h.accounts.Hold(t.Context(), "device:printer", "a test"))
+	converse(t, to, `S: 220
+C: EHLO printer
+S: 250
+C: MAIL FROM:<x@y.example>
+S: 250
+C: RCPT TO:<anna@example.com>
+S: 450 4.7.1 The mail of device:printer is on hold
+C: RCPT TO:<a@example.net>
+S: 250
+C: DATA
+S: 354
+C: Subject: x
+C:
+C: bare line ends
+C: .
+S: 250
+`)
+	held, err := h.queue.List(t.Context(), queue.Selection{Origin: "device:printer", States: []queue.State{queue.Held}}, 0, 9)
+	h.ok(err)
+	if len(held) != 1 || held[0].HeldWhy != "its sender is on hold" {
+		t.Errorf("held: %+v", held)
+	}
+}
+
+// TestAppPasswordsLogIn with what programs use: PLAIN, LOGIN and SCRAM.
+func TestAppPasswordsLogIn(t *testing.T) {
+	h := newHouse(t, storetest.Open(t, schemas...))
+	secret, err := h.accounts.AppPassword(t.Context(), 1, "laptop")
+	h.ok(err)
+	session, _ := h.Open(t.Context(), smtp.Peer{Remote: netip.MustParseAddrPort("192.0.2.1:1234"), TLS: &tls.ConnectionState{}})
+	a := session.(smtp.Authenticator)
+	if r := a.Plain(t.Context(), "", "anna@example.com", secret); !r.IsZero() {
+		t.Errorf("PLAIN: %s", r)
+	}
+	if r := a.Plain(t.Context(), "bob@example.com", "anna@example.com", secret); r.Code != 535 {
+		t.Errorf("as somebody else: %s", r)
+	}
+	if keys, r := a.SCRAM(t.Context(), "anna@example.com"); !r.IsZero() || len(keys.StoredKey) != 32 || keys.Iterations < 4096 {
+		t.Errorf("SCRAM: %+v %s", keys, r)
+	}
+	if keys, r := a.SCRAM(t.Context(), "nobody@example.com"); !r.IsZero() || len(keys.Salt) == 0 {
+		t.Errorf("SCRAM tells who exists: %+v %s", keys, r)
+	}
+	if r := a.Authenticated(t.Context(), "anna@example.com", "SCRAM-SHA-256"); !r.IsZero() {
+		t.Errorf("after SCRAM: %s", r)
+	}
+	if r := session.Mail(t.Context(), address("anna@example.com"), smtp.MailOptions{}); !r.IsZero() {
+		t.Errorf("MAIL: %s", r)
+	}
+	clear, _ := h.Open(t.Context(), smtp.Peer{Remote: netip.MustParseAddrPort("192.0.2.1:1234")})
+	if r := clear.(smtp.Authenticator).Plain(t.Context(), "", "anna@example.com", secret); !r.IsPermanent() {
+		t.Errorf("a password in the clear: %s", r)
 	}
 }

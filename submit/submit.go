@@ -177,7 +177,7 @@ func (s *Submitter) send(ctx context.Context, l *letter) error {
 	err := s.commit(ctx, l, spool)
 	l.charge.settle(err == nil)
 	if err == nil && l.tripped {
-		s.hold(ctx, &l.Principal, l.trace, l.why)
+		s.hold(ctx, l.Principal.Name, l.trace, l.why)
 	}
 	return err
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/allgreen-mail/allgreen/account"
-	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/store/storetest"
@@ -237,12 +236,12 @@ func TestBurstOfRefusalsIsHeld(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		anna := h.anna()
 		for range 9 {
-			h.ok(h.NoteRefusals(t.Context(), anna, 1))
+			h.ok(h.NoteRefusals(t.Context(), anna.Name, 1))
 		}
 		if len(h.alerts) != 0 {
 			t.Fatalf("too early: %+v", h.alerts)
 		}
-		h.ok(h.NoteRefusals(t.Context(), anna, 1))
+		h.ok(h.NoteRefusals(t.Context(), anna.Name, 1))
 		if len(h.alerts) != 1 || !strings.Contains(h.alerts[0].Why, "10 of its recipients were refused") {
 			t.Errorf("alerts %+v", h.alerts)
 		}
@@ -323,5 +322,3 @@ func TestWatchIsData(t *testing.T) {
 		t.Errorf("%d out, %d held", out, held)
 	}
 }
-
-var _ mail.TraceID
