@@ -181,6 +181,9 @@ func TestSuspectsStay(t *testing.T) {
 		if n := len(h.jobs()); n != 0 || h.box(1, mailbox.Junk) != 1 || h.box(2, mailbox.Junk) != 1 || h.box(1, mailbox.Inbox) != 0 {
 			h.Errorf("%d jobs, %d and %d in Junk", n, h.box(1, mailbox.Junk), h.box(2, mailbox.Junk))
 		}
+		if err := h.a.Commit(h.Context(), h.message(10, junk(forwarding(to(list), 0, away)))); err != nil || len(h.jobs()) != 1 {
+			h.Errorf("suspected, and nobody owns the alias: %v, %d jobs", err, len(h.jobs()))
+		}
 	})
 }
 
