@@ -104,6 +104,15 @@ func (r *Receiver) Close() {
 	r.dropIdle()
 }
 
+// Sweep forgets what greylisting need not remember any more, some rows at a time, and
+// says how many. Call it now and then; without greylisting it does nothing.
+func (r *Receiver) Sweep(ctx context.Context) (int64, error) {
+	if !r.o.Greylist {
+		return 0, nil
+	}
+	return policy.ForgetMeetings(ctx, r.o.Store, r.o.World.Now())
+}
+
 // Open is a connection on port 25: for smtp.ServerOptions.Open.
 func (r *Receiver) Open(ctx context.Context, peer smtp.Peer) (smtp.Session, mail.Reply) {
 	return r.open(ctx, peer, false)
