@@ -24,7 +24,6 @@ type connection struct {
 	ext        smtp.Extensions
 	channel    string // "TLS 1.3, DANE" or "in the clear"
 	requireTLS bool   // fit for messages that demand it (RFC 8689)
-	opening    int    // lines of the transcript before the first message
 	used       int    // messages
 	most       int    // recipients of one transaction
 }
@@ -97,7 +96,6 @@ func (d *Deliverer) tryOpen(ctx context.Context, w *way, j *queue.Job, useTLS bo
 	o := opener{d: d, c: c, job: j}
 	t = o.run(ctx, useTLS)
 	if t == nil {
-		c.opening = client.Transcript().Count()
 		return c, "", nil, false
 	}
 	transcript = client.Transcript().String() + "\n*: " + t.sentence()

@@ -58,7 +58,6 @@ type transaction struct {
 // nil, or why it can be used no more, or a sign of too much.
 func (d *Deliverer) send(ctx context.Context, c *connection, a *attempt) *trouble {
 	tx := &transaction{d, c, a}
-	c.client.Transcript().Truncate(c.opening)
 	c.used++
 	a.host, a.channel, a.dsn = c.way.name(), c.channel, c.ext.Has("DSN")
 	if t := tx.unfit(ctx); t != nil {
@@ -135,116 +134,95 @@ func (d *Deliverer) needsSMTPUTF8(ctx context.Context, j *queue.Job) (bool, erro
 	return headerHasUTF8(body)
 }
 
-// round is one MAIL with some recipients. later are those that the server wants in a
-// transaction of their own.
+// round sends the message to some of the recipients. later are those that the server
+// wants in a transaction of their own.
 func (tx *transaction) round(ctx context.Context, todo []int) (later []int, _ *trouble) {
-	accepted, later, t := tx.envelope(ctx, todo)
-	if t != nil && t.over {
-		for _, i := range accepted {
-			tx.a.results[i] = result{trouble: t}
-		}
-		return later, t
-	}
-	if len(accepted) == 0 {
-		if r := tx.reset(ctx); r != nil {
-			return later, r
-		}
-		return later, t
-	}
-	reply, data := tx.data(ctx)
-	for _, i := range accepted {
-		tx.a.results[i] = result{reply: reply, trouble: data}
-	}
-	if data != nil && !data.over {
-		if r := tx.reset(ctx); r != nil {
-			return later, r
-		}
-	}
-	if data != nil {
-		t = data
-	}
-	return later, t
-}
-
-// envelope says MAIL and RCPT, in one flight where the server has PIPELINING (RFC
-// 2920). Refused recipients get their results.
-func (tx *transaction) envelope(ctx context.Context, todo []int) (accepted, later []int, _ *trouble) {
-	commands := []smtp.Command{smtp.MailCommand(tx.a.job.From, tx.mailOptions())}
-	for _, i := range todo {
-		commands = append(commands, smtp.RcptCommand(tx.a.job.Recipients[i].To, tx.rcptOptions(i)))
-	}
-	replies, err := tx.say(ctx, commands)
-	host := tx.c.way.name()
-	var t *trouble
+	body, err := tx.d.options.Store.OpenBody(ctx, tx.a.job.Body)
 	if err != nil {
-		t = broken(host, err)
-		t.stale = len(replies) == 0 && tx.c.used > 1 && errors.Is(err, smtp.ErrClosed)
-	}
-	switch {
-	case len(replies) == 0:
-		return todo, nil, t
-	case !replies[0].IsPositive():
-		t := refusal(host, replies[0])
-		t.stale = t.over && tx.c.used > 1 // it had enough of this connection, not of this message
+		t := temporary(code(4, 3, 0), "the message could not be read: %s", err)
 		for _, i := range todo {
 			tx.a.results[i] = result{trouble: t}
 		}
-		return nil, nil, t
+		return nil, nil // the connection is as it was
 	}
+	defer body.Close()
+	e := smtp.Envelope{From: tx.a.job.From, Options: tx.mailOptions()}
+	for _, i := range todo {
+		e.To = append(e.To, smtp.Recipient{Address: tx.a.job.Recipients[i].To, Options: tx.rcptOptions(i)})
+	}
+	fates, err := tx.c.client.Send(ctx, e, &leased{body, tx.d.options.Queue})
+	return tx.judge(todo, fates, err)
+}
+
+// judge turns fates into results.
+func (tx *transaction) judge(todo []int, fates []smtp.Fate, err error) (later []int, worst *trouble) {
+	host := tx.c.way.name()
+	if err != nil {
+		worst = broken(host, err)
+		worst.stale = tx.isStale(fates, err)
+	}
+	taken := 0
 	for n, i := range todo {
-		if n+1 >= len(replies) {
-			accepted = append(accepted, i) // not answered: shares the fate of the connection
-			continue
+		f := smtp.Fate{}
+		if n < len(fates) {
+			f = fates[n]
 		}
-		r := replies[n+1]
 		switch {
-		case r.IsPositive():
-			accepted = append(accepted, i)
-		case isTooMany(r) && len(accepted) > 0:
+		case f.Reply.IsZero():
+			if worst == nil { // not known to happen; and what nobody answered for is not sent
+				worst = temporary(code(4, 4, 2), "the server gave no answer")
+			}
+			tx.a.results[i] = result{trouble: worst}
+		case f.Reply.IsPositive():
+			tx.a.results[i] = result{reply: f.Reply}
+			taken++
+		case f.At == "RCPT" && isTooMany(f.Reply) && n > 0:
+			tx.a.results[i] = result{trouble: tx.refused(f)}
 			later = append(later, i)
 		default:
-			tx.a.results[i] = result{trouble: refusal(host, r)}
-			t = worse(t, tx.a.results[i].trouble)
+			tx.a.results[i] = result{trouble: tx.refused(f)}
+			worst = worse(worst, tx.a.results[i].trouble)
 		}
 	}
-	if len(later) > 0 {
-		tx.c.most = len(accepted)
+	if len(later) == 0 || taken == 0 { // where none is taken, "too many" means something else than too many at once
+		return nil, worst
 	}
-	return accepted, later, t
+	tx.c.most = taken
+	return later, worst
+}
+
+// refused is the trouble of a fate. A temporary refusal of the message is a sign of too
+// much; one of a recipient is about that recipient.
+func (tx *transaction) refused(f smtp.Fate) *trouble {
+	t := refusal(tx.c.way.name(), f.Reply)
+	t.tooMuch = t.tooMuch || f.At != "RCPT" && f.Reply.IsTransient()
+	t.stale = f.At == "MAIL" && t.over && tx.c.used > 1 // it had enough of this connection, not of this message
+	return t
+}
+
+// isStale reports whether a server hung up between two messages: nothing was answered
+// to this one, and nothing of it was sent.
+func (tx *transaction) isStale(fates []smtp.Fate, err error) bool {
+	e, ok := errors.AsType[*smtp.DialogueError](err)
+	if !ok || tx.c.used < 2 || !errors.Is(err, smtp.ErrClosed) || e.During == "the end of data" || e.During == "the message" {
+		return false
+	}
+	return !slices.ContainsFunc(fates, func(f smtp.Fate) bool { return !f.Reply.IsZero() })
 }
 
 // worse keeps the trouble that says more about the connection.
 func worse(a, b *trouble) *trouble {
-	if a == nil || b.over && !a.over {
-		return b
+	switch {
+	case a != nil && a.over, !b.over && !b.tooMuch:
+		return a
 	}
-	return a
+	return b
 }
 
 // isTooMany reports an answer that asks for another transaction (RFC 5321 section
 // 4.5.3.1.10); 552 is what it was in RFC 821.
 func isTooMany(r mail.Reply) bool {
 	return r.Code == 452 && (r.Enhanced.IsZero() || r.Enhanced == code(4, 5, 3)) || r.Code == 552 && r.Enhanced == code(5, 5, 3)
-}
-
-// say sends commands in one flight, or one after the other. After a refusal of MAIL
-// the others are not said where that can be helped.
-func (tx *transaction) say(ctx context.Context, commands []smtp.Command) ([]mail.Reply, error) {
-	if tx.c.ext.Has("PIPELINING") {
-		return tx.c.client.Pipeline(ctx, commands)
-	}
-	var replies []mail.Reply
-	for _, cmd := range commands {
-		r, err := tx.c.client.Do(ctx, cmd)
-		if err != nil {
-			return replies, err
-		}
-		replies = append(replies, r)
-		if !replies[0].IsPositive() || r.Code == 421 {
-			return replies, nil
-		}
-	}
-	return replies, nil
 }
 
 func (tx *transaction) mailOptions() smtp.MailOptions {
@@ -275,25 +253,6 @@ func (tx *transaction) rcptOptions(i int) smtp.RcptOptions {
 	return smtp.RcptOptions{Notify: r.Notify, Original: r.Original}
 }
 
-// data sends the message.
-func (tx *transaction) data(ctx context.Context) (mail.Reply, *trouble) {
-	body, err := tx.d.options.Store.OpenBody(ctx, tx.a.job.Body)
-	if err != nil {
-		t := temporary(code(4, 3, 0), "the message could not be read: %s", err)
-		t.over = true // DATA was not said: simplest is a new dialogue
-		return mail.Reply{}, t
-	}
-	defer body.Close()
-	r, err := tx.c.client.Data(ctx, &leased{body, tx.d.options.Queue})
-	if err != nil {
-		return r, broken(tx.c.way.name(), err)
-	}
-	if !r.IsPositive() {
-		return r, refusal(tx.c.way.name(), r)
-	}
-	return r, nil
-}
-
 // leased reads a message and does not let it end when the lease may be lost: without
 // its final dot the server forgets it.
 type leased struct {
@@ -307,19 +266,6 @@ func (l *leased) Read(p []byte) (int, error) {
 		return n, fmt.Errorf("the database was not reached for too long, another server may have this message: %w", errStopping)
 	}
 	return n, err
-}
-
-func (tx *transaction) reset(ctx context.Context) *trouble {
-	r, err := tx.c.client.Rset(ctx)
-	if err != nil {
-		return broken(tx.c.way.name(), err)
-	}
-	if !r.IsPositive() {
-		t := refusal(tx.c.way.name(), r)
-		t.over = true
-		return t
-	}
-	return nil
 }
 
 // limits takes what the server says about its limits (RFC 9422).

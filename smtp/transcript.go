@@ -78,21 +78,6 @@ func (t *Transcript) Lines() []Line {
 	return append([]Line(nil), t.lines...)
 }
 
-// Count counts the lines kept so far.
-func (t *Transcript) Count() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.lines)
-}
-
-// Truncate forgets all lines behind the first n, so that a dialogue of many messages
-// has room for each: the opening stays, and what was said of earlier messages goes.
-func (t *Transcript) Truncate(n int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.lines, t.dropped = t.lines[:min(n, len(t.lines))], 0
-}
-
 // Dropped counts the lines that were said and not kept.
 func (t *Transcript) Dropped() int {
 	t.mu.Lock()
