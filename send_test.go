@@ -226,3 +226,20 @@ func TestOthersCallSendmail(t *testing.T) {
 		})
 	}
 }
+
+// FuzzSendmailArguments: any arguments mean something or are refused.
+func FuzzSendmailArguments(f *testing.F) {
+	f.Add("-t\x00-i\x00-f\x00a@example.com")
+	f.Add("-oi\x00--\x00-x")
+	f.Fuzz(func(t *testing.T, text string) {
+		call, err := parseSendmail(strings.Split(text, "\x00"))
+		if err != nil {
+			return
+		}
+		for _, to := range call.To {
+			if to == "" || strings.Contains(to, ",") {
+				t.Errorf("recipient %q of %q", to, text)
+			}
+		}
+	})
+}

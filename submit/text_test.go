@@ -1,11 +1,13 @@
 package submit_test
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
 
+	"github.com/allgreen-mail/allgreen/message"
 	"github.com/allgreen-mail/allgreen/submit"
 )
 
@@ -40,4 +42,37 @@ func TestText(t *testing.T) {
 	if _, err := io.ReadAll(submit.Text(iotest.ErrReader(io.ErrUnexpectedEOF))); err != io.ErrUnexpectedEOF {
 		t.Errorf("a broken stream ends in %v", err)
 	}
+}
+
+// FuzzText: whatever is piped in, what comes out can be sent, and is not changed a
+// second time.
+func FuzzText(f *testing.F) {
+	for _, seed := range []string{"", "Subject: x\n\nbody", "hello", "From a\n b\nA: b\r\r\n\x00", " x", "A: b\n \n", "\r", "A:\n\tb\nC"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		once, err := io.ReadAll(submit.Text(strings.NewReader(in)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rest := strings.ReplaceAll(string(once), "\r\n", ""); strings.ContainsAny(rest, "\r\n\x00") || len(once) > 0 && !strings.HasSuffix(string(once), "\r\n") {
+			t.Fatalf("%q became %q", in, once)
+		}
+		m, err := message.Read(strings.NewReader(string(once)), message.Limits{})
+		if err != nil && !errors.Is(err, message.ErrHeaderTooLarge) {
+			t.Fatal(err)
+		}
+		for _, p := range m.Header.Problems {
+			if p.Code == message.NotAField || p.Code == message.MboxLine || p.Code == message.LeadingFold || p.Code == message.BlankFold {
+				t.Fatalf("%q became %q: %v", in, once, p)
+			}
+		}
+		if strings.HasPrefix(string(once), "From ") || strings.HasPrefix(string(once), ">From ") {
+			return // one more mbox line below the first
+		}
+		twice, err := io.ReadAll(submit.Text(strings.NewReader(string(once))))
+		if err != nil || string(twice) != string(once) {
+			t.Fatalf("%q became %q, then %q, %v", in, once, twice, err)
+		}
+	})
 }
