@@ -42,21 +42,30 @@ var ErrNothing = errors.New("accepted for nobody")
 // nothing is half-written, but the message may be there all the same when the
 // context ended while the commit was under way.
 func (a *Acceptor) Commit(ctx context.Context, m Message) error {
-	p := a.planFor(&m, a.o.World.Now())
-	stored := len(p.entries) > 0 || len(p.queued) > 0
-	if !stored && !m.isElsewhere() {
-		return fmt.Errorf("message %s: %w", m.Trace, ErrNothing)
-	}
-	if stored {
-		if err := m.Spool.Place(ctx); err != nil {
-			return fmt.Errorf("message %s: %w", m.Trace, err)
-		}
-	}
-	err := a.o.Store.Write(ctx, func(tx *store.Tx) error { return p.write(tx, &m, stored) })
+	write, err := a.Prepare(ctx, m)
 	if err != nil {
+		return err
+	}
+	if err := a.o.Store.Write(ctx, write); err != nil {
 		return fmt.Errorf("message %s: %w", m.Trace, err)
 	}
 	return nil
+}
+
+// Prepare is Commit without its transaction: it places a large body, and returns what
+// writes all the rest, for whoever has to write something more at the same moment.
+func (a *Acceptor) Prepare(ctx context.Context, m Message) (func(*store.Tx) error, error) {
+	p := a.planFor(&m, a.o.World.Now())
+	stored := len(p.entries) > 0 || len(p.queued) > 0
+	if !stored && !m.isElsewhere() {
+		return nil, fmt.Errorf("message %s: %w", m.Trace, ErrNothing)
+	}
+	if stored {
+		if err := m.Spool.Place(ctx); err != nil {
+			return nil, fmt.Errorf("message %s: %w", m.Trace, err)
+		}
+	}
+	return func(tx *store.Tx) error { return p.write(tx, &m, stored) }, nil
 }
 
 // isElsewhere reports whether another store has taken it.

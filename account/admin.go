@@ -97,3 +97,18 @@ func (d *Directory) ownerOfAddress(tx *store.Tx, address string) (ID, error) {
 	}
 	return d.Admin(tx, domain)
 }
+
+// Standing gives the mailbox of an account, or, when the account is gone or 0, that of
+// the admin of the first domain: who gets what the owner of a message should know.
+func (d *Directory) Standing(tx *store.Tx, owner ID) (Target, error) {
+	address, err := addressOf(tx, owner)
+	if errors.Is(err, ErrNoAccount) {
+		if owner, err = d.adminOfFirst(tx); err == nil {
+			address, err = addressOf(tx, owner)
+		}
+	}
+	if err != nil {
+		return Target{}, fmt.Errorf("mailbox of owner %d: %w", owner, err)
+	}
+	return Target{Account: owner, Address: address}, nil
+}

@@ -238,19 +238,16 @@ func TestSecondHost(t *testing.T) {
 }
 
 func TestReusesConnections(t *testing.T) {
-	each(t, func(t *testing.T, p *post) {
-		s := p.server("one.example")
-		for range 50 {
-			p.put("a@one.example")
-		}
-		p.run()
-		p.empty()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if len(s.messages) != 50 || s.sessions > 12 {
-			t.Errorf("%d messages over %d connections", len(s.messages), s.sessions)
-		}
-	})
+	p := one(t)
+	s := p.server("one.example")
+	p.putMany("a@one.example", 50)
+	p.run()
+	p.empty()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.messages) != 50 || s.sessions > 12 {
+		t.Errorf("%d messages over %d connections", len(s.messages), s.sessions)
+	}
 }
 
 // TestServerHangsUpBetweenMessages: the next message goes over a new connection and

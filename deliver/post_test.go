@@ -32,7 +32,7 @@ type zone struct {
 	fail    map[string]error // "name. TYPE"
 }
 
-func (z *zone) add(t *testing.T, text string) {
+func (z *zone) add(t testing.TB, text string) {
 	t.Helper()
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -86,8 +86,8 @@ func (c *clock) add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// mailbox is where reports go in tests.
-type mailbox struct {
+// letterbox is where reports go in tests.
+type letterbox struct {
 	st      *store.Store
 	fails   error
 	mu      sync.Mutex
@@ -97,7 +97,7 @@ type mailbox struct {
 	arrived chan struct{}
 }
 
-func (m *mailbox) Report(_ context.Context, r deliver.Report) (func(*store.Tx) error, error) {
+func (m *letterbox) Report(_ context.Context, r deliver.Report) (func(*store.Tx) error, error) {
 	if m.fails != nil {
 		return func(*store.Tx) error { return m.fails }, nil
 	}
@@ -136,7 +136,7 @@ type post struct {
 	w       *world.World
 	zone    *zone
 	clock   *clock
-	mailbox *mailbox
+	mailbox *letterbox
 	alerts  chan deliver.Alert
 	options deliver.Options
 	port    string
@@ -174,7 +174,7 @@ func open(t *testing.T, st *store.Store) *post {
 	p.w = &world.World{Resolver: p.zone, Network: world.Machine(), Clock: p.clock.Now,
 		Map: world.Map{Ports: map[uint16]uint16{25: at.Port()}, Public: []netip.Prefix{netip.MustParsePrefix("127.0.1.0/24")}}}
 	p.q = queue.New(st, queue.Options{Clock: p.clock.Now, Worker: "test"})
-	p.mailbox = &mailbox{st: st, arrived: make(chan struct{}, 1000)}
+	p.mailbox = &letterbox{st: st, arrived: make(chan struct{}, 1000)}
 	p.options = deliver.Options{
 		Store: st, Queue: p.q, World: p.w, Reports: p.mailbox,
 		HELO:     func(netip.Addr) mail.Domain { return mail.MustParseDomain("mx.example.com") },

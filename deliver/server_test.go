@@ -29,10 +29,13 @@ type server struct {
 	once    map[string]string // the same, for the first time only
 	hang    string            // a verb, "connect", "banner", "handshake", ".", where it falls silent
 	cut     string            // a verb or ".", where it hangs up
+	gate    chan struct{}     // not nil: messages are answered when it is closed
+	most    int               // connections at a time; 0: any number
 
 	mu       sync.Mutex
 	messages []arrived
 	sessions int
+	open     int
 	commands []string
 	arrives  chan arrived
 }
@@ -78,8 +81,19 @@ func (s *server) serve(addr string) {
 func (s *server) session(conn net.Conn) {
 	s.mu.Lock()
 	s.sessions++
+	s.open++
+	full := s.most > 0 && s.open > s.most
 	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.open--
+	}()
 	d := &dialogue{s: s, conn: conn, in: bufio.NewReader(conn)}
+	if full {
+		d.say("421 4.7.0 too many connections")
+		return
+	}
 	if s.hang == "banner" {
 		d.silence()
 		return
@@ -157,6 +171,8 @@ func (d *dialogue) step() bool {
 		d.say(r)
 	case "DATA":
 		return d.data(line)
+	case "AUTH":
+		d.say(d.s.answer(line, "235 2.7.0 welcome"))
 	case "QUIT":
 		d.say("221 bye")
 		return false
@@ -214,6 +230,9 @@ func (d *dialogue) data(line string) bool {
 		return false
 	case d.s.cut == ".":
 		return false
+	}
+	if d.s.gate != nil {
+		<-d.s.gate
 	}
 	reply := d.s.answer(".", "250 2.0.0 queued")
 	if strings.HasPrefix(reply, "2") {

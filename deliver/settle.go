@@ -115,7 +115,7 @@ func (d *Deliverer) writeOne(ctx context.Context, s *settlement) {
 			continue
 		}
 		d.log.Error("settling a message failed and is tried again", "trace", s.outcome.Job.Trace, "error", err)
-		if !wait(ctx, time.Duration(min(n, 10))*time.Second) {
+		if !wait(ctx, min(100*time.Millisecond<<min(n, 7), 10*time.Second)) {
 			return // its lease ends by itself, and the message is tried again
 		}
 	}

@@ -2,15 +2,24 @@ package deliver_test
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/allgreen-mail/allgreen/journal"
 	"github.com/allgreen-mail/allgreen/lab/ca"
+	"github.com/allgreen-mail/allgreen/store"
 )
 
 func certificate(t *testing.T, names ...string) *tls.Config {
+	t.Helper()
+	_, config := trusted(t, names...)
+	return config
+}
+
+// trusted is a certificate and the roots that vouch for it.
+func trusted(t *testing.T, names ...string) (*x509.CertPool, *tls.Config) {
 	t.Helper()
 	authority, err := ca.New(start)
 	if err != nil {
@@ -20,7 +29,11 @@ func certificate(t *testing.T, names ...string) *tls.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{*cert}}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(authority.Roots())) {
+		t.Fatal("no roots")
+	}
+	return roots, &tls.Config{Certificates: []tls.Certificate{*cert}}
 }
 
 func TestTLSIsUsedWhereOffered(t *testing.T) {
@@ -66,5 +79,44 @@ func TestLostTLS(t *testing.T) {
 		if len(p.alerts) > 0 || len(p.mailbox.reports) > 0 {
 			t.Errorf("told more than once, or the sender: %d alerts, %d reports", len(p.alerts), len(p.mailbox.reports))
 		}
+	})
+}
+
+// TestKeptPolicy: an MTA-STS policy that lasts holds although the domain, or whoever
+// answers for it, does not show it any more.
+func TestKeptPolicy(t *testing.T) {
+	each(t, func(t *testing.T, p *post) {
+		s := p.server("one.example", func(s *server) { s.tls = certificate(t, "mx.one.example") })
+		keep := func(mode, mx string, lasts time.Duration) {
+			t.Helper()
+			err := p.st.Write(t.Context(), func(tx *store.Tx) error {
+				_, err := tx.Exec(`INSERT INTO deliver_policy (domain, id, body, fetched, expires) VALUES ($1, $2, $3, $4, $5)
+					ON CONFLICT (domain) DO UPDATE SET body = excluded.body, expires = excluded.expires`, "one.example", "1",
+					[]byte("version: STSv1\nmode: "+mode+"\nmx: "+mx+"\nmax_age: 86400\n"), store.Micros(start), store.Micros(start.Add(lasts)))
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		refused := func(words string) {
+			t.Helper()
+			p.run()
+			e := p.event(p.put("a@one.example"), journal.Deferred, 1)
+			p.stop()
+			if !strings.Contains(e.Fields["reply"], words) {
+				t.Errorf("%q, want %q in it", e.Fields["reply"], words)
+			}
+		}
+		keep("enforce", "mx.other.example", time.Hour)
+		refused("may not be used")
+		keep("enforce", "mx.one.example", time.Hour)
+		refused("with MTA-STS), and it failed")
+		if len(s.heard("MAIL")) > 0 {
+			t.Error("it was begun all the same")
+		}
+		keep("enforce", "mx.other.example", -time.Second)
+		p.run()
+		p.event(p.put("a@one.example"), journal.Sent, 1)
 	})
 }

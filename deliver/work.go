@@ -124,14 +124,15 @@ func (d *Deliverer) connected(l *lane, n int) {
 }
 
 // unconnected settles a job for which nobody could be talked to. While others of the
-// lane are talking, the destination is only busy: the job waits for them. Otherwise
-// all that waits in the lane is put off.
+// lane talk or still try, the destination is only busy: the job waits for them, and
+// one worker less goes on. The last one speaks for the lane: all that waits in it is
+// put off.
 func (d *Deliverer) unconnected(l *lane, a *attempt, f *failure) {
 	now := d.options.World.Now()
 	a.fail(f.trouble)
 	a.transcript, a.host = f.transcript, f.trouble.host
 	d.mu.Lock()
-	if !f.trouble.permanent && !f.trouble.stopped && f.trouble.retryBy.IsZero() && l.talking > 0 {
+	if !f.trouble.permanent && !f.trouble.stopped && f.trouble.retryBy.IsZero() && l.workers > 1 {
 		l.pace.tooMuch(now)
 		l.pace.limit = min(l.pace.limit, float64(max(1, l.workers-1)))
 		l.jobs = append([]queue.Job{a.job}, l.jobs...)
