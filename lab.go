@@ -2,22 +2,23 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
-	"github.com/allgreen-mail/allgreen/check"
-	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/lab"
-	"github.com/allgreen-mail/allgreen/show"
+	"github.com/allgreen-mail/allgreen/lab/ca"
+	"github.com/allgreen-mail/allgreen/lab/host"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
-// labCommand starts an Internet on loopback and shows an audit in it.
+// labCommand starts an Internet on loopback with our server in it, and shows both.
 type labCommand struct {
 	Once bool `help:"Take the tour, then leave; exit 1 when a step did not hold."`
 	JSON bool `name:"json" help:"Print the steps of the tour as JSON."`
@@ -30,30 +31,20 @@ allgreen lab --once       take the tour and leave
 allgreen check --lab no-ptr.example    in another terminal, while it runs`
 }
 
-// step is one step of the tour.
-type step struct {
-	Step    string          `json:"step"`
-	Target  string          `json:"target"`
-	About   string          `json:"about"`
-	Verdict finding.Status  `json:"verdict"`
-	Wanted  finding.Status  `json:"wanted"`
-	Holds   bool            `json:"holds"`
-	Report  *finding.Report `json:"report"`
-}
-
-// Run starts the lab, takes the tour, and stays up.
-func (c *labCommand) Run(ctx context.Context, io streams) error {
+// Run starts the lab with our server in it, takes the tour, and stays up.
+func (c *labCommand) Run(ctx context.Context, io streams, common commonFlags) (err error) {
 	if err := c.mayStart(); err != nil {
 		return err
 	}
-	l, err := lab.Start(ctx, lab.Options{FixedPorts: true})
+	town, err := c.start(ctx, io, common)
 	if err != nil {
-		return unreachable(err, "another lab may be running on this machine; stop it with Ctrl-C")
+		return err
 	}
-	defer l.Close()
-	file := l.File()
+	defer func() { err = errors.Join(err, town.close(ctx)) }()
+	file := town.lab.File()
+	file.Server = town.home.settings.Data
 	ctx, leave := context.WithCancel(ctx)
-	url, closed, err := labPage{l.World(), pageDomains()}.open(ctx)
+	url, closed, err := labPage{town.lab.World(), pageDomains(town.home)}.open(ctx)
 	if err != nil {
 		leave()
 		return unreachable(err, "")
@@ -66,23 +57,98 @@ func (c *labCommand) Run(ctx context.Context, io streams) error {
 		}
 		defer os.Remove(labFile())
 	}
-	steps, err := c.tour(ctx, file, io)
-	if err != nil {
+	t := &tour{command: c, out: io.out, home: town.home, world: town.lab.World(), taken: town.taken}
+	if err := t.run(ctx); err != nil {
 		return err
 	}
-	if !c.Once {
-		return c.stay(ctx, file, io)
-	}
-	for _, s := range steps {
-		if !s.Holds {
-			return exit(exitFailed)
-		}
+	switch {
+	case !c.Once:
+		return c.stay(ctx, file, town.home, io)
+	case !t.holds():
+		return exit(exitFailed)
 	}
 	return nil
 }
 
-func pageDomains() []pageDomain {
+// town is the lab with our server in it.
+type town struct {
+	lab  *lab.Lab
+	home *home
+}
+
+// start builds the Internet around our server: the certificates first, for the names
+// that are published pin them, then the names, then the server.
+func (c *labCommand) start(ctx context.Context, io streams, common commonFlags) (_ *town, err error) {
+	dir, err := os.MkdirTemp("", "allgreen-lab-")
+	if err != nil {
+		return nil, noInput(err, "set TMPDIR to a folder that can be written")
+	}
+	t := &town{}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(dir) // the first error is the one to tell
+		}
+	}()
+	t.lab, t.home, err = joinLab(ctx, dir, "", lab.Options{FixedPorts: true})
+	if err != nil {
+		return nil, unreachable(err, "another lab may be running on this machine; stop it with Ctrl-C")
+	}
+	log := io.err
+	if !common.Verbose {
+		log = nil
+	}
+	if err = t.home.start(ctx, t.lab.World(), log); err != nil {
+		_ = t.lab.Close() // it never fails
+		return nil, whyNotServing(err, t.home.settings)
+	}
+	return t, nil
+}
+
+// joinLab starts a lab that our server is to live in, in a folder; more are further
+// lines of its configuration.
+func joinLab(ctx context.Context, dir, more string, o lab.Options) (*lab.Lab, *home, error) {
+	var h *home
+	o.Join = func(authority *ca.CA) (zones []string, err error) {
+		h, err = newHome(dir, more, func(name string) (*tls.Certificate, error) { return authority.Certificate(ca.Good, name) })
+		if err != nil {
+			return nil, err
+		}
+		return h.zones(ctx)
+	}
+	o.Web = append(o.Web, homeSites())
+	l, err := lab.Start(ctx, o)
+	return l, h, err
+}
+
+// homeSites are the web sites of our domains, which somebody else runs.
+func homeSites() host.Web {
+	w := host.Web{Addr: homeWeb}
+	for _, d := range []string{"allgreen.example", "evergreen.example"} {
+		pages := map[string]host.Page{
+			"/":        {Type: "text/html; charset=utf-8", Body: "<!doctype html><title>" + d + "</title><h1>" + d + "</h1><a href=\"/imprint\">Imprint and contact</a>"},
+			"/imprint": {Type: "text/html; charset=utf-8", Body: "<!doctype html><title>Imprint</title><p>Write to <a href=\"mailto:postmaster@" + d + "\">postmaster</a>."},
+		}
+		w.Sites = append(w.Sites, host.Site{Name: d, Pages: pages}, host.Site{Name: "www." + d, Pages: pages})
+	}
+	return w
+}
+
+// taken waits for a message that a host of the lab took from us.
+func (t *town) taken(ctx context.Context, to string) (letterTaken, error) {
+	m, err := t.lab.WaitForMail(ctx, func(m host.Message) bool { return slices.Contains(m.To, to) })
+	return letterTaken{by: m.Host, from: m.From, tls: m.TLS, data: m.Data}, err
+}
+
+func (t *town) close(ctx context.Context) error {
+	err := t.home.stop(ctx)
+	return errors.Join(err, t.lab.Close(), os.RemoveAll(t.home.dir))
+}
+
+func pageDomains(h *home) []pageDomain {
 	var rows []pageDomain
+	for _, d := range h.settings.Domains {
+		rows = append(rows, pageDomain{d.String(), "our own server"})
+	}
 	for _, d := range lab.Domains() {
 		rows = append(rows, pageDomain{d.Name, d.About})
 	}
@@ -132,62 +198,6 @@ func (c *labCommand) publish(file *world.File) error {
 	return nil
 }
 
-// tourStops are the domains that the tour shows: the best, and what a common
-// mistake looks like.
-var tourStops = []struct {
-	name   string
-	wanted finding.Status
-}{
-	{"green.example", finding.Green},
-	{"no-ptr.example", finding.Red},
-}
-
-func (c *labCommand) tour(ctx context.Context, file *world.File, io streams) ([]step, error) {
-	w, err := file.World(world.Options{})
-	if err != nil {
-		return nil, badConfig(err, "")
-	}
-	if !c.JSON {
-		fmt.Fprintf(io.out, "An Internet on loopback is up: %d domains, each with its own hosts.\n", len(lab.Domains()))
-	}
-	var steps []step
-	for i, stop := range tourStops {
-		s := c.visit(ctx, w, stop.name, stop.wanted)
-		s.Step = fmt.Sprintf("%d of %d", i+1, len(tourStops))
-		steps = append(steps, s)
-		if err := c.tell(io.out, s); err != nil {
-			return nil, err
-		}
-	}
-	if c.JSON {
-		return steps, printJSON(io.out, map[string]any{"steps": steps, "holds": allHold(steps)})
-	}
-	_, err = fmt.Fprintf(io.out, "\n%s\n", show.Paragraph("The difference: "+difference(steps), 0, width(io.out)))
-	return steps, err
-}
-
-func allHold(steps []step) bool {
-	for _, s := range steps {
-		if !s.Holds {
-			return false
-		}
-	}
-	return true
-}
-
-// visit audits one domain of the lab with every probe: its hosts are ours.
-func (c *labCommand) visit(ctx context.Context, w *world.World, name string, wanted finding.Status) step {
-	s := step{Target: name, About: aboutDomain(name), Wanted: wanted}
-	target, err := check.ParseTarget(name, check.Domain)
-	if err != nil {
-		return s
-	}
-	s.Report = check.NewAudit(w, check.Options{Battery: true}).Run(ctx, target, nil)
-	s.Verdict = s.Report.Verdict
-	s.Holds = s.Verdict == wanted
-	return s
-}
-
 func aboutDomain(name string) string {
 	for _, d := range lab.Domains() {
 		if d.Name == name {
@@ -197,35 +207,10 @@ func aboutDomain(name string) string {
 	return ""
 }
 
-func (c *labCommand) tell(w io.Writer, s step) error {
-	if c.JSON {
-		return nil
-	}
-	fmt.Fprintf(w, "\n%s  %s check --lab --battery %s\n        %s\n\n", s.Step, calledAs(), s.Target, s.About)
-	if s.Report == nil {
-		return errors.New("the lab has no domain " + s.Target)
-	}
-	return show.Text(w, []*finding.Report{s.Report}, show.Options{Width: width(w), Color: wantsColor(w)})
-}
-
-// difference names what the last stop shows and the first does not.
-func difference(steps []step) string {
-	var bad []string
-	for _, f := range steps[len(steps)-1].Report.WorstFirst() {
-		if f.Status == finding.Red {
-			bad = append(bad, f.Summary)
-		}
-	}
-	if len(bad) == 0 {
-		return "none was found"
-	}
-	return strings.Join(bad, "; ")
-}
-
 // stay tells what to try and waits for the end.
-func (c *labCommand) stay(ctx context.Context, file *world.File, io streams) error {
+func (c *labCommand) stay(ctx context.Context, file *world.File, h *home, io streams) error {
 	if !c.JSON {
-		if err := invite(io.out, file); err != nil {
+		if err := invite(io.out, file, h); err != nil {
 			return err
 		}
 	}
@@ -233,7 +218,7 @@ func (c *labCommand) stay(ctx context.Context, file *world.File, io streams) err
 	return nil
 }
 
-func invite(w io.Writer, file *world.File) error {
+func invite(w io.Writer, file *world.File, h *home) error {
 	resolver := file.Resolvers[0]
 	fmt.Fprintf(w, "\nThe domains of this Internet to begin with (the page shows all %d):\n\n", len(lab.Domains()))
 	for _, d := range lab.Domains() {
@@ -244,16 +229,17 @@ func invite(w io.Writer, file *world.File) error {
 	_, err := fmt.Fprintf(w, `
 Try, in another terminal:
 
-  %[1]s check --lab red.example
-  %[1]s check --lab --battery open-relay.example
-  %[1]s check --lab --html report.html green.example red.example
+  %[1]s check --lab --battery allgreen.example red.example
+  swaks --server 127.11.0.10 --port %[4]d --to %[6]s --from joe@green.example
+  %[1]s queue why --lab
+  %[1]s log search --lab --since 1h
+  %[1]s check --lab --html report.html green.example open-relay.example
   %[1]s spf --lab --ip 192.0.2.1 --from joe@green.example
   dig @%[2]s -p %[3]d green.example MX
-  swaks --server 127.10.1.10 --port %[4]d --to postmaster@green.example --quit RCPT
 
 or look at it in a browser: %[5]s
 
 It runs until Ctrl-C.
-`, calledAs(), resolver.Addr(), resolver.Port(), file.Ports[25], file.Page)
+`, calledAs(), resolver.Addr(), resolver.Port(), file.Ports[25], file.Page, h.settings.Admin)
 	return err
 }

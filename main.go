@@ -29,8 +29,9 @@ type commandLine struct {
 	SPF      spfCommand      `cmd:"" name:"spf" help:"Evaluate SPF for an address, a sender and a HELO name, with every step."`
 	Verify   verifyCommand   `cmd:"" help:"Verify the message on standard input: iprev, SPF, DKIM, DMARC, ARC."`
 	Sign     signCommand     `cmd:"" help:"Sign the message on standard input with DKIM."`
-	Lab      labCommand      `cmd:"" help:"Start an Internet on loopback and show an audit in it."`
+	Lab      labCommand      `cmd:"" help:"Start an Internet on loopback with our server in it, and show both."`
 	Bench    benchCommand    `cmd:"" help:"Measure a mail server of yours, and what the machine could do."`
+	Serve    serveCommand    `cmd:"" help:"Run the mail server."`
 	Account  accountCommand  `cmd:"" help:"Make and change accounts, aliases, devices and tokens of the running server."`
 	Queue    queueCommand    `cmd:"" help:"Look at the messages that wait, tell why, and decide about them."`
 	Send     sendCommand     `cmd:"" help:"Write a message: the text comes from standard input."`

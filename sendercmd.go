@@ -138,7 +138,7 @@ func (c *tokenAddCommand) Run(ctx context.Context, io streams, common commonFlag
 	if c.JSON {
 		return printJSON(io.out, secret)
 	}
-	_, err = fmt.Fprintf(io.out, "token: %s   (it is shown this once)\n", secret.Secret)
+	_, err = fmt.Fprintf(io.out, "%s\nIt is the secret of the token, and it is shown this once.\n", secret.Secret)
 	return err
 }
 

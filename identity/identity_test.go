@@ -82,7 +82,7 @@ func TestSignersAreMadeAndStay(t *testing.T) {
 		if err != nil || len(signers) != 2 {
 			t.Fatalf("signers %v, %v", signers, err)
 		}
-		if signers[0].Selector != "r20261121" || signers[1].Selector != "e20261121" {
+		if signers[0].Selector != "ag-r1" || signers[1].Selector != "ag-e1" {
 			t.Errorf("selectors %s, %s", signers[0].Selector, signers[1].Selector)
 		}
 		if public, ok := signers[0].Key.Public().(*rsa.PublicKey); !ok || public.N.BitLen() != 2048 {

@@ -104,7 +104,7 @@ func (i *Identity) makeSigningKey(ctx context.Context, d mail.Domain, a dkim.Alg
 	}
 	made := false
 	err = i.store.Write(ctx, func(tx *store.Tx) error {
-		selector, err := freeSelector(tx, d, a, now)
+		selector, err := freeSelector(tx, d, a)
 		if err != nil {
 			return err
 		}
@@ -133,19 +133,16 @@ func signingLabel(d mail.Domain, selector string) string {
 	return "dkim " + d.String() + " " + selector
 }
 
-// freeSelector is the algorithm's letter and the day, "r20261121", and behind it a
-// letter for another of the same day.
-func freeSelector(tx *store.Tx, d mail.Domain, a dkim.Algorithm, now time.Time) (string, error) {
-	first := string(a[:1]) + now.UTC().Format("20060102")
-	selector := first
-	for next := 'b'; next <= 'z'; next++ {
+// freeSelector is the algorithm's letter and a number, "ag-r1", "ag-e1", then
+// "ag-r2" and so on. Audits guess selectors, and these can be guessed.
+func freeSelector(tx *store.Tx, d mail.Domain, a dkim.Algorithm) (string, error) {
+	for next := 1; ; next++ {
+		selector := fmt.Sprintf("ag-%c%d", a[0], next)
 		var n int
 		if err := tx.Row(`SELECT count(*) FROM identity_dkim WHERE domain = $1 AND selector = $2`, d.String(), selector).Scan(&n); err != nil || n == 0 {
 			return selector, err
 		}
-		selector = first + string(next)
 	}
-	return "", fmt.Errorf("%s had 25 keys today", d)
 }
 
 // storedKey is a row of identity_dkim, opened.

@@ -146,7 +146,7 @@ func policyHost(d mail.Domain) string { return "mta-sts." + d.String() }
 // RoleNames are the local parts that reach the admin at every domain, without
 // configuration (RFC 2142, and what receivers ask for).
 func RoleNames() []string {
-	return []string{"postmaster", "abuse", "security", "admin", "hostmaster", "webmaster"}
+	return []string{"postmaster", "abuse", "security", "admin", "hostmaster", "webmaster", "noc"}
 }
 
 // RoleAddresses are the role addresses of a domain.

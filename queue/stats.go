@@ -51,3 +51,19 @@ func oldest(tx *store.Tx) (time.Time, error) {
 	}
 	return store.FromMicros(queued), err
 }
+
+// Overdue is how long the first job in line is past its time: a long time says that
+// nobody delivers. What a person wants tried at once is not counted.
+func (q *Queue) Overdue(ctx context.Context) (time.Duration, error) {
+	var due int64
+	err := q.store.Read(ctx, func(tx *store.Tx) error {
+		return tx.Row(`SELECT due FROM queue_job WHERE state = 0 AND due > 0 ORDER BY due LIMIT 1`).Scan(&due)
+	})
+	if errors.Is(err, store.ErrNoRow) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look at the head of the queue: %w", err)
+	}
+	return max(0, q.now().Sub(store.FromMicros(due))), nil
+}

@@ -59,6 +59,14 @@ func NewLocalMessages(s *submit.Submitter) *Messages {
 	}}
 }
 
+// Local answers on the socket for users of this machine: they may send, and nothing
+// else.
+func Local(s *submit.Submitter) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/v1/messages", NewLocalMessages(s))
+	return mux
+}
+
 // Refusal is an error of the API. Codes never change their meaning.
 type Refusal struct {
 	Status  int    `json:"-"`

@@ -1,0 +1,310 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/allgreen-mail/allgreen/accept"
+	"github.com/allgreen-mail/allgreen/account"
+	"github.com/allgreen-mail/allgreen/config"
+	"github.com/allgreen-mail/allgreen/deliver"
+	"github.com/allgreen-mail/allgreen/identity"
+	"github.com/allgreen-mail/allgreen/journal"
+	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/mailbox"
+	"github.com/allgreen-mail/allgreen/policy"
+	"github.com/allgreen-mail/allgreen/queue"
+	"github.com/allgreen-mail/allgreen/store"
+	"github.com/allgreen-mail/allgreen/submit"
+	"github.com/allgreen-mail/allgreen/web"
+	"github.com/allgreen-mail/allgreen/world"
+)
+
+// server is the running mail server: what lives as long as the process. All that
+// follows from the configuration is a generation; a reload makes the next one.
+type server struct {
+	serverOptions
+	started time.Time
+	service *world.Service
+	board   *switchboard
+	metrics *web.Metrics
+
+	store    *store.Store
+	identity *identity.Identity
+	accounts *account.Directory
+	queue    *queue.Queue
+	accept   *accept.Acceptor
+	delivery *delivery
+
+	parts    *errgroup.Group // what runs in the background until the end
+	stop     context.CancelFunc
+	retired  sync.WaitGroup // generations that finish what they began
+	stopping chan struct{}  // closed when they must come to an end
+
+	mu       sync.Mutex // one reload at a time
+	settings *config.Config
+	now      atomic.Pointer[generation]
+}
+
+// serverOptions are what a server is made from beside its configuration.
+type serverOptions struct {
+	world  *world.World
+	log    *slog.Logger
+	path   string                 // of the configuration, for reloads
+	getenv func(string) string    // what the service manager left; nil: nothing
+	local  string                 // instead of the socket of the configuration: the lab's
+	certs  *identity.Certificates // instead of those of the configuration: the lab's
+}
+
+// schemas are the tables of all packages, those others refer to first.
+func schemas() []store.Schema {
+	return []store.Schema{
+		identity.Schema, account.Schema, mailbox.Schema, journal.Schema, queue.Schema, policy.Schema, submit.Schema, deliver.Schema,
+	}
+}
+
+// startServer opens everything, takes the sockets, and answers on them. What was
+// opened before an error is closed again.
+func startServer(ctx context.Context, c *config.Config, o serverOptions) (_ *server, err error) {
+	if err := checkNetworks(c, o.world); err != nil {
+		return nil, err
+	}
+	if o.getenv == nil {
+		o.getenv = func(string) string { return "" }
+	}
+	s := &server{serverOptions: o, started: o.world.Now(), board: newSwitchboard(), metrics: web.NewMetrics(), settings: c, stopping: make(chan struct{})}
+	var background context.Context
+	background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.parts, background = errgroup.WithContext(background)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(ctx))
+		}
+	}()
+	if s.service, err = o.world.ServiceOf(o.getenv); err != nil {
+		return nil, err
+	}
+	if err := s.openState(ctx, c); err != nil {
+		return nil, err
+	}
+	now, err := s.newGeneration(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	s.now.Store(now)
+	s.runParts(background)
+	now.connect()
+	s.metrics.Add(s.figures()...)
+	o.log.Info("serving", "hostname", c.Hostname.String(), "domains", words(c.Domains), "listeners", fmt.Sprint(now.sockets()))
+	return s, nil
+}
+
+// openState opens what is remembered, from the store up.
+func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
+	o, err := storeOptions(c)
+	if err != nil {
+		return err
+	}
+	o.Clock, o.Log, o.Schemas = s.world.Now, s.log, schemas()
+	if s.store, err = store.Open(ctx, o); err != nil {
+		return err
+	}
+	s.identity, err = identity.Open(ctx, identity.Options{
+		Store: s.store, World: s.world, Statement: statement(c), Certificates: s.certificates(c),
+		NodeKeyFile: filepath.Join(c.Data, nodeKeyName), Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.accounts = account.Open(s.store, account.Options{
+		Domains: c.Domains, Admin: c.Admin, Devices: devices(c), World: s.world, Log: s.log,
+		Created: func(tx *store.Tx, id account.ID) error { return mailbox.Create(tx, int64(id)) },
+		Deleted: func(tx *store.Tx, id account.ID) error { return mailbox.Remove(tx, int64(id)) },
+	})
+	s.queue = queue.New(s.store, queue.Options{Clock: s.world.Now, Worker: workerName(c), Record: s.recordChange, Log: s.log})
+	s.accept = accept.New(accept.Options{Store: s.store, World: s.world, SRS: s.identity.SRS(), Log: s.log})
+	out, err := s.deliverOptions(c)
+	s.delivery = newDelivery(s, out)
+	return err
+}
+
+const nodeKeyName = "node.key"
+
+// workerName names this process for people who look at a queue that several share.
+func workerName(c *config.Config) string { return fmt.Sprintf("%s %d", c.Hostname, os.Getpid()) }
+
+// storeOptions are where the configuration wants mail to be kept.
+func storeOptions(c *config.Config) (store.Options, error) {
+	o := store.Options{Dir: c.Data, PostgreSQL: string(c.Store.PostgreSQL)}
+	if s3 := c.Store.S3; s3.Endpoint != "" {
+		place, err := store.NewS3(store.S3Options{
+			Endpoint: s3.Endpoint, Bucket: s3.Bucket, Region: s3.Region, Prefix: s3.Prefix,
+			AccessKey: s3.AccessKey, SecretKey: string(s3.SecretKey), Plain: s3.Plaintext,
+		})
+		if err != nil {
+			return o, fmt.Errorf("open the bucket %s: %w", s3.Bucket, err)
+		}
+		o.Bodies = place
+	}
+	return o, nil
+}
+
+// runParts starts what works in the background. The first that fails ends the
+// server: it cannot be trusted without it.
+func (s *server) runParts(ctx context.Context) {
+	keeper := journal.NewKeeper(journal.Options{Store: s.store, Now: s.world.Now, Log: s.log})
+	run := func(what string, part func(context.Context) error) {
+		s.parts.Go(func() error {
+			if err := part(ctx); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("%s: %w", what, err)
+			}
+			return nil
+		})
+	}
+	run("identity", s.identity.Run)
+	run("delivery", s.delivery.run)
+	run("journal", keeper.Run)
+	run("sweep", s.sweep)
+}
+
+// sweepEvery is how often what nobody needs any more is removed.
+const sweepEvery = time.Hour
+
+// sweep removes what nobody needs, until the context ends. That it failed is worth
+// a line and no more: the next one comes.
+func (s *server) sweep(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			s.sweepOnce(ctx)
+		}
+	}
+}
+
+func (s *server) sweepOnce(ctx context.Context) {
+	_, expunged := mailbox.Sweep(ctx, s.store)
+	_, bodies := s.store.Sweep(ctx)
+	now := s.now.Load()
+	_, greylist := now.receive.Sweep(ctx)
+	if err := errors.Join(expunged, bodies, s.accounts.Sweep(ctx), now.submit.Sweep(ctx), greylist); err != nil && ctx.Err() == nil {
+		s.log.Warn("sweeping failed and will be tried again", "error", err)
+	}
+}
+
+// run serves until the context ends or a part fails, reloads at every hangup, and
+// then stops within ten seconds.
+func (s *server) run(ctx context.Context, hangup <-chan os.Signal) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.parts.Wait() }()
+	s.tell(ctx, "READY=1")
+	watchdog := newWatchdog(s.service.Watchdog())
+	defer watchdog.Stop()
+	for {
+		select {
+		case <-hangup:
+			s.reloadAndTell(ctx)
+		case <-watchdog.C:
+			if s.readiness(ctx).Ready {
+				s.tell(ctx, "WATCHDOG=1")
+			}
+		case err := <-failed:
+			return errors.Join(err, s.close(ctx))
+		case <-ctx.Done():
+			return s.close(ctx)
+		}
+	}
+}
+
+// newWatchdog ticks as often as the service manager wants to hear from us; with
+// none it never does.
+func newWatchdog(every time.Duration) *time.Ticker {
+	if every > 0 {
+		return time.NewTicker(every)
+	}
+	t := time.NewTicker(time.Hour)
+	t.Stop()
+	return t
+}
+
+func (s *server) tell(ctx context.Context, state string) {
+	if err := s.service.Tell(context.WithoutCancel(ctx), state); err != nil {
+		s.log.Warn("the service manager does not listen", "error", err)
+	}
+}
+
+// stopTime is how long a stop may take: sessions finish, or are cut.
+const stopTime = 9 * time.Second
+
+// close ends everything in the order in which one thing needs another: nothing
+// comes in, what is under way ends, what is remembered is closed. It may be called
+// when only some of it was opened.
+func (s *server) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	if s.service != nil {
+		s.tell(ctx, "STOPPING=1")
+	}
+	s.log.Info("stopping")
+	close(s.stopping)
+	var errs []error
+	if now := s.now.Load(); now != nil {
+		errs = append(errs, now.shutdown(ctx))
+	}
+	s.board.closeAll()
+	s.retired.Wait()
+	s.stop()
+	errs = append(errs, s.parts.Wait())
+	if s.accounts != nil {
+		s.accounts.Close()
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	err := errors.Join(errs...)
+	s.log.Info("stopped", "error", err)
+	return err
+}
+
+// recordChange writes what a person did to the queue into the journal, in the same
+// transaction.
+func (s *server) recordChange(tx *store.Tx, what queue.Change, why string, jobs []queue.Job) error {
+	kinds := map[queue.Change]journal.Kind{
+		queue.WasHeld: journal.Held, queue.WasReleased: journal.Released, queue.WasDropped: journal.Dropped, queue.WasRetried: journal.Kind("retried"),
+	}
+	var events []journal.Event
+	for _, j := range jobs {
+		for _, r := range j.Recipients {
+			e := journal.Event{Trace: j.Trace, Time: s.world.Now(), Kind: kinds[what], From: j.From.String(), To: r.To.String()}
+			if why != "" {
+				e.Fields = map[string]string{"reason": why}
+			}
+			events = append(events, e)
+		}
+	}
+	return journal.Add(tx, events...)
+}
+
+// words are names in a row.
+func words(domains []mail.Domain) string {
+	text := ""
+	for i, d := range domains {
+		if i > 0 {
+			text += ", "
+		}
+		text += d.String()
+	}
+	return text
+}

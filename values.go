@@ -1,0 +1,119 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/allgreen-mail/allgreen/account"
+	"github.com/allgreen-mail/allgreen/config"
+	"github.com/allgreen-mail/allgreen/identity"
+	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/world"
+)
+
+// The packages know nothing of the configuration: here its values become theirs.
+
+func statement(c *config.Config) identity.Statement {
+	s := identity.Statement{
+		Hostname: c.Hostname, Domains: c.Domains, Admin: c.Admin,
+		Names: identity.Names{Submission: c.Names.Submission, IMAP: c.Names.IMAP, POP3: c.Names.POP3, Web: c.Names.Web},
+	}
+	for _, a := range c.Egress() {
+		s.Egress = append(s.Egress, identity.Egress{IP: a.IP, Name: a.Name})
+	}
+	return s
+}
+
+// certificates are where certificates come from.
+func (s *server) certificates(c *config.Config) identity.Certificates {
+	if s.certs != nil {
+		return *s.certs
+	}
+	var from identity.Certificates
+	switch c.TLS.Source() {
+	case config.FromFiles:
+		for _, p := range c.TLS.Pairs() {
+			from.Files = append(from.Files, identity.CertificateFile{Certificate: p.Certificate, Key: p.Key})
+		}
+	case config.FromACME:
+		from.ACME = &identity.ACME{Directory: c.TLS.ACME.Directory, Email: c.TLS.ACME.Email}
+	}
+	return from
+}
+
+func devices(c *config.Config) []account.Device {
+	var all []account.Device
+	for _, d := range c.Devices {
+		dev := account.Device{
+			Name: d.Name, Networks: d.Networks, Owner: d.Owner, LocalOnly: d.LocalOnly,
+			Limits: account.Limits{PerHour: d.RecipientsPerHour, PerDay: d.RecipientsPerDay},
+		}
+		for _, text := range d.From {
+			if s, err := account.ParseSender(text); err == nil { // config has judged them
+				dev.Senders = append(dev.Senders, s)
+			}
+		}
+		all = append(all, dev)
+	}
+	return all
+}
+
+// listKeys are the keys of blocklists that want one.
+func listKeys(c *config.Config) map[string]string {
+	if c.Receive.DQSKey == "" {
+		return nil
+	}
+	return map[string]string{"spamhaus-dqs": string(c.Receive.DQSKey)}
+}
+
+// names are domains as texts; nil stays nil, which is not the empty list.
+func names(domains []mail.Domain) []string {
+	if domains == nil {
+		return nil
+	}
+	all := []string{}
+	for _, d := range domains {
+		all = append(all, d.String())
+	}
+	return all
+}
+
+// checkNetworks refuses a server that would trust strangers: behind a gateway, a
+// container bridge or a proxy all of them look local.
+func checkNetworks(c *config.Config, w *world.World) error {
+	var all []netip.Prefix
+	for _, d := range c.Devices {
+		all = append(all, d.Networks...)
+	}
+	return checkPrefixes(all, c, w)
+}
+
+func checkPrefixes(networks []netip.Prefix, c *config.Config, w *world.World) error {
+	if len(networks) == 0 {
+		return nil
+	}
+	own, gateways, err := w.Surroundings()
+	if err != nil {
+		return fmt.Errorf("look for gateways: %w", err)
+	}
+	for _, p := range c.Listen.ProxyFrom {
+		for _, n := range networks {
+			if n.Overlaps(p) {
+				return errors.Join(account.ErrNetwork, fmt.Errorf("%s holds the proxy %s, and through it every stranger", n, p))
+			}
+		}
+	}
+	return account.CheckNetworks(networks, own, gateways)
+}
+
+// localSocket is where the programs of this machine send; none where it is switched
+// off.
+func (s *server) localSocket(c *config.Config) []config.Socket {
+	path := cmp.Or(s.local, c.Submit.Socket)
+	if path == "" {
+		return nil
+	}
+	return []config.Socket{{Path: path}}
+}
