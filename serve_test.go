@@ -7,6 +7,8 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -159,6 +161,44 @@ func TestServeAmongOthers(t *testing.T) {
 		}
 	})
 	t.Run("commands", func(t *testing.T) { v.commands(t) })
+	t.Run("figures", func(t *testing.T) { v.figures(t) })
+}
+
+// figures are what a monitor reads; here over the administration socket.
+func (v village) figures(t *testing.T) {
+	socket := filepath.Join(v.home.settings.Data, socketName)
+	monitor := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return machineWorld().DialUnix(ctx, socket)
+	}}}
+	read := func(path string) (int, string) {
+		answer, err := monitor.Get("http://monitor" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(text)
+	}
+	for path, want := range map[string]string{"/healthz": `"alive":true`, "/readyz": `"queue":"ok"`} {
+		if status, text := read(path); status != 200 || !strings.Contains(text, want) {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
+	}
+	_, text := read("/metrics")
+	for _, want := range []string{
+		`allgreen_smtp_replies_total{code="250",listener="smtp",outcome="accepted",stage="data"}`,
+		`allgreen_smtp_replies_total{code="5.7.1",listener="smtp",outcome="refused",stage="rcpt"}`,
+		`allgreen_smtp_sessions_total{listener="submissions"}`, `allgreen_queue_messages{state="held"}`, "allgreen_queue_oldest_seconds ",
+		"allgreen_messages_per_fsync ", "allgreen_store_syncs_total ", `allgreen_delivery_recipients_total{outcome="sent"}`,
+		`allgreen_certificate_expires_seconds{name="mx.allgreen.example",source="given"}`,
+	} {
+		if !strings.Contains(text, "\n"+want) {
+			t.Errorf("no %s", want)
+		}
+	}
 }
 
 // sends has anna write to a mailbox of the peer, and go-msgauth verify what came.

@@ -189,7 +189,7 @@ func TestServeRefusesToStart(t *testing.T) {
 	v := settle(t, "", lab.Options{Bare: true})
 	more := func(text string) string {
 		config := strings.Replace(homeConfig, `"data"`, `"`+filepath.Join(t.TempDir(), "data")+`"`, 1)
-		return writeFile(t, "allgreen.toml", config+"[tls]\nself_signed = true\n"+text)
+		return writeFile(t, "allgreen.toml", config+"[tls]\nself_signed = true\n[submit]\nsocket = \"submit.sock\"\n"+text)
 	}
 	own := "127.0.0.1"
 	if all, err := net.InterfaceAddrs(); err == nil {
@@ -207,7 +207,7 @@ func TestServeRefusesToStart(t *testing.T) {
 		{"nothing to read", "serve --config " + filepath.Join(t.TempDir(), "none.toml"), 66, "none.toml"},
 		{"a broken file", "serve --check --config " + writeFile(t, "b.toml", "hostnme = 1\n"), 78, "hostnme"},
 		{"ports taken", "serve --lab --config " + more(""), 69, "listens there already"},
-		{"the folder of another", "serve --lab --config " + writeFile(t, "c.toml", strings.Replace(homeConfig, `"data"`, `"`+v.home.settings.Data+`"`, 1)+"[tls]\nself_signed=true\n"), 69, "in use"},
+		{"the folder of another", "serve --lab --config " + writeFile(t, "c.toml", strings.Replace(homeConfig, `"data"`, `"`+v.home.settings.Data+`"`, 1)+"[tls]\nself_signed=true\n[submit]\nsocket=\"\"\n"), 69, "in use"},
 		{"a trusted gateway", "serve --check --config " + more("[[device]]\nname=\"p\"\nnetworks=[\""+own+"/32\"]\nfrom=[\"p@allgreen.example\"]\n[listen]\ndevice=[\":2525\"]\n"), 78, own},
 		{"no server to reload", "serve --reload --config " + more(""), 69, "no server answers"},
 	} {
@@ -248,7 +248,7 @@ func TestServeSurvivesKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	configPath := filepath.Join(dir, "allgreen.toml")
-	if err := os.WriteFile(configPath, []byte(homeConfig+"[tls]\nself_signed = true\n[receive]\nblocklists = []\n"), 0o600); err != nil {
+	if err := os.WriteFile(configPath, []byte(homeConfig+"[tls]\nself_signed = true\n[receive]\nblocklists = []\n[submit]\nsocket = \"submit.sock\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	settings, err := config.Read(configPath)
