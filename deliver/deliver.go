@@ -118,18 +118,27 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	var settler sync.WaitGroup
 	settler.Go(func() { d.settle(settling) })
 
-	d.dispatch(ctx, sending)
+	finished, finish := context.WithCancel(context.WithoutCancel(ctx))
+	var ender sync.WaitGroup
+	ender.Go(func() { // whatever hangs, the end comes
+		<-ctx.Done()
+		if wait(finished, d.options.Timeouts.Stop) {
+			abort(errStopping)
+		}
+		if wait(finished, time.Second) {
+			giveUp()
+		}
+	})
 
-	timer := time.AfterFunc(d.options.Timeouts.Stop, func() { abort(errStopping) })
+	d.dispatch(ctx, sending)
 	d.stop()
 	d.workers.Wait()
-	timer.Stop()
 	close(d.settling)
-	last := time.AfterFunc(time.Second, giveUp)
 	settler.Wait()
-	last.Stop()
-	giveUp()
+	finish()
+	ender.Wait()
 	abort(nil)
+	giveUp()
 	stopBeating()
 	beats.Wait()
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)

@@ -15,6 +15,7 @@ import (
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/report"
+	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
@@ -443,4 +444,30 @@ func TestStop(t *testing.T) {
 			t.Errorf("what was not tried is not as before: %+v", why)
 		}
 	})
+}
+
+// TestStopWithoutDatabase: what cannot be settled does not hold up the end, and is in
+// the queue afterwards.
+func TestStopWithoutDatabase(t *testing.T) {
+	p := one(t)
+	p.options.Timeouts.Stop = 200 * time.Millisecond
+	p.mailbox.fails = store.ErrUnreachable
+	s := p.server("one.example")
+	s.script("RCPT", "550 5.1.1 no")
+	var ids []mail.TraceID
+	for range 3 {
+		ids = append(ids, p.put("a@one.example"))
+	}
+	p.run()
+	p.wait("all refused", func() bool { return len(s.heard("RCPT")) >= 3 })
+	begin := time.Now()
+	p.stop()
+	if d := time.Since(begin); d > 4*time.Second {
+		t.Errorf("stopping took %s", d)
+	}
+	for _, id := range ids {
+		if why := p.why(id); why.Job.State != queue.Waiting {
+			t.Errorf("%+v", why)
+		}
+	}
 }

@@ -131,8 +131,10 @@ func (d *Deliverer) distribute(ctx, sending context.Context, jobs []queue.Job) {
 		l := d.lane(name)
 		switch {
 		case l.pace.isBlocked(now) && !j.Due.IsZero() && l.workers == 0:
-			blocked = append(blocked, d.putOff(j, l, now))
-		case len(l.jobs) >= laneRoom && !d.options.Queue.Schedule().WarningDue(now, &j):
+			blocked = append(blocked, d.putOff(j, now, l.pace.reason))
+		case len(l.jobs) >= laneRoom && d.options.Queue.Schedule().WarningDue(now, &j):
+			blocked = append(blocked, d.putOff(j, now, name+" takes messages more slowly than they come"))
+		case len(l.jobs) >= laneRoom:
 			parked[name] = append(parked[name], j)
 			l.parked = true
 		default:
@@ -153,11 +155,12 @@ func (d *Deliverer) distribute(ctx, sending context.Context, jobs []queue.Job) {
 	}
 }
 
-// putOff is the attempt of a job that was not tried because another one just found
-// nobody to talk to. It counts: the destination had its chance.
-func (d *Deliverer) putOff(j queue.Job, l *lane, now time.Time) *attempt {
+// putOff is the attempt of a job that was not tried, because another one just found
+// nobody to talk to or because it must be told that it waits. It counts: the
+// destination had its chance.
+func (d *Deliverer) putOff(j queue.Job, now time.Time, why string) *attempt {
 	a := newAttempt(j, now)
-	a.fail(temporary(code(4, 4, 1), "%s", l.pace.reason))
+	a.fail(temporary(code(4, 4, 1), "%s", why))
 	return a
 }
 

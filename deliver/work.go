@@ -145,7 +145,7 @@ func (d *Deliverer) unconnected(l *lane, a *attempt, f *failure) {
 		l.pace.unreachable(now, f.trouble.sentence())
 		for _, j := range l.takeAll() {
 			d.waiting--
-			b := d.putOff(j, l, now)
+			b := d.putOff(j, now, l.pace.reason)
 			b.results[0].trouble.retryBy = f.trouble.retryBy
 			others = append(others, b)
 		}
