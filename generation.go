@@ -21,6 +21,7 @@ import (
 	"github.com/allgreen-mail/allgreen/identity"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/receive"
+	"github.com/allgreen-mail/allgreen/reputation"
 	"github.com/allgreen-mail/allgreen/smtp"
 	"github.com/allgreen-mail/allgreen/submit"
 	"github.com/allgreen-mail/allgreen/web"
@@ -73,8 +74,10 @@ func (g *generation) build() (err error) {
 	o := receive.Options{
 		Store: s.store, World: s.world, Accounts: s.accounts, Accept: s.accept, Hostname: c.Hostname, Domains: c.Domains,
 		SRS: s.identity.SRS(), Marks: s.identity.Secret("marks"), MaxSize: int64(c.Receive.MaxSize), Help: c.Receive.Help,
-		Strict: c.Receive.Strict, Greylist: c.Receive.Greylist, Blocklists: names(c.Receive.Blocklists), ListKeys: listKeys(c), Log: g.log,
+		Strict: c.Receive.Strict, Greylist: c.Receive.Greylist, ListKeys: listKeys(c), Log: g.log,
 	}
+	o.Directory = reputation.NewDirectory(reputation.Options{Keys: o.ListKeys, Now: s.world.Now})
+	o.Blocklists = blocklists(c, o.Directory.Lists())
 	if !c.Receive.LMTP.IsZero() {
 		if o.LMTP, err = receive.ParseElsewhere(c.Receive.LMTP.String()); err != nil {
 			return err

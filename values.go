@@ -9,7 +9,7 @@ import (
 	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/config"
 	"github.com/allgreen-mail/allgreen/identity"
-	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/reputation"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
@@ -68,16 +68,24 @@ func listKeys(c *config.Config) map[string]string {
 	return map[string]string{"spamhaus-dqs": string(c.Receive.DQSKey)}
 }
 
-// names are domains as texts; nil stays nil, which is not the empty list.
-func names(domains []mail.Domain) []string {
-	if domains == nil {
+// blocklists are the ids of the lists that the configuration names by their zones,
+// as people know them, or by id. Nil stays nil, which is not the empty list. What is
+// none is handed on: policy says so.
+func blocklists(c *config.Config, known []*reputation.List) []string {
+	if c.Receive.Blocklists == nil {
 		return nil
 	}
-	all := []string{}
-	for _, d := range domains {
-		all = append(all, d.String())
+	ids := []string{}
+	for _, d := range c.Receive.Blocklists {
+		id := d.String()
+		for _, l := range known {
+			if l.Zone == id {
+				id = l.ID
+			}
+		}
+		ids = append(ids, id)
 	}
-	return all
+	return ids
 }
 
 // checkNetworks refuses a server that would trust strangers: behind a gateway, a
