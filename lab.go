@@ -198,15 +198,6 @@ func (c *labCommand) publish(file *world.File) error {
 	return nil
 }
 
-func aboutDomain(name string) string {
-	for _, d := range lab.Domains() {
-		if d.Name == name {
-			return d.About
-		}
-	}
-	return ""
-}
-
 // stay tells what to try and waits for the end.
 func (c *labCommand) stay(ctx context.Context, file *world.File, h *home, io streams) error {
 	if !c.JSON {

@@ -26,7 +26,7 @@ type Device struct {
 // checkName is for names that stand in principals, logs and on command lines.
 func checkName(name string) error {
 	if name == "" || len(name) > 64 || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
-		return fmt.Errorf("%q is not a name: use up to 64 letters, digits, and - _ .", name)
+		return fmt.Errorf("%q is not a name: use up to 64 letters, digits, dots, hyphens and underscores", name)
 	}
 	return nil
 }

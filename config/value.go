@@ -97,7 +97,7 @@ type Socket struct {
 func ParseSocket(s string) (Socket, error) {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		if !filepath.IsAbs(path) || len(path) > 100 || strings.ContainsRune(path, 0) {
-			return Socket{}, fmt.Errorf("%.120q names no socket; write an absolute path of at most 100 octets behind unix:", s)
+			return Socket{}, fmt.Errorf("%.120q names no socket; write an absolute path of at most 100 octets behind the word unix", s)
 		}
 		return Socket{Path: path}, nil
 	}

@@ -29,8 +29,7 @@ type letter struct {
 type shelf struct {
 	mu      sync.Mutex
 	letters []letter
-	errors  []error // that Data saw
-	secret  string
+	errors  []error                   // that Data saw
 	answer  func(letter) []mail.Reply // of Data; nil: the ordinary one
 }
 

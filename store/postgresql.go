@@ -108,7 +108,7 @@ func (e *pgEngine) exclusively(ctx context.Context, f func(*Tx) error) error {
 func (e *pgEngine) write(ctx context.Context, f func(*Tx) error) error {
 	lost := 0
 	for n := 0; ; n++ {
-		err, again := e.try(ctx, f)
+		again, err := e.try(ctx, f)
 		if again == pgAgainFresh {
 			lost++
 		}
@@ -143,10 +143,10 @@ const (
 )
 
 // try runs the transaction once.
-func (e *pgEngine) try(ctx context.Context, f func(*Tx) error) (error, pgAgain) {
+func (e *pgEngine) try(ctx context.Context, f func(*Tx) error) (pgAgain, error) {
 	conn, err := e.pool.Acquire(ctx)
 	if err != nil {
-		return pgError(ctx, err), pgNotAgain
+		return pgNotAgain, pgError(ctx, err)
 	}
 	run := &pgRun{ctx: ctx, conn: conn.Conn()}
 	tx := &Tx{ctx: ctx, store: e.store, run: run}
@@ -161,13 +161,13 @@ func (e *pgEngine) try(ctx context.Context, f func(*Tx) error) (error, pgAgain) 
 		run.rollback()
 		conn.Release()
 		e.count.failed.Add(1)
-		return err, run.again()
+		return run.again(), err
 	}
 	return e.commit(ctx, conn, run, tx)
 }
 
 // commit commits, and lets a caller go whose context ends meanwhile.
-func (e *pgEngine) commit(ctx context.Context, conn *pgxpool.Conn, run *pgRun, tx *Tx) (error, pgAgain) {
+func (e *pgEngine) commit(ctx context.Context, conn *pgxpool.Conn, run *pgRun, tx *Tx) (pgAgain, error) {
 	type outcome struct {
 		err   error
 		again pgAgain
@@ -191,9 +191,9 @@ func (e *pgEngine) commit(ctx context.Context, conn *pgxpool.Conn, run *pgRun, t
 	})
 	select {
 	case o := <-done:
-		return o.err, o.again
+		return o.again, o.err
 	case <-ctx.Done():
-		return ctx.Err(), pgNotAgain
+		return pgNotAgain, ctx.Err()
 	}
 }
 

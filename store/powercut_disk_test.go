@@ -347,7 +347,7 @@ func (d *disk) sync(c *covered) {
 	}
 	// Another sync may have made some of them durable meanwhile.
 	n := min(len(c.count), len(c.file.pending))
-	for n > 0 && &c.file.pending[0] != nil && !samePrefix(c.file.pending, c.count[len(c.count)-n:]) {
+	for n > 0 && !samePrefix(c.file.pending, c.count[len(c.count)-n:]) {
 		n--
 	}
 	for _, p := range c.file.pending[:n] {

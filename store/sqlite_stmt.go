@@ -40,7 +40,7 @@ func newStmt(c *sqliteConn, p uintptr) (*sqliteStmt, error) {
 		n, err := strconv.Atoi(name[min(1, len(name)):])
 		if err != nil || n < 1 || name[0] != '$' {
 			st.finalize()
-			return nil, fmt.Errorf("parameter %q is not $1, $2, ...", name)
+			return nil, fmt.Errorf("parameter %q is not a number behind a dollar sign", name)
 		}
 		st.order = append(st.order, n-1)
 		st.args = max(st.args, n)

@@ -21,7 +21,6 @@ var (
 	needsTLS    = answer{550, mail.EnhancedCode{Class: 5, Subject: 7, Detail: 30}}
 	nobody      = answer{554, mail.EnhancedCode{Class: 5, Subject: 5, Detail: 1}}
 	tooLarge    = answer{552, mail.EnhancedCode{Class: 5, Subject: 3, Detail: 4}}
-	bareLine    = answer{550, mail.EnhancedCode{Class: 5, Subject: 6, Detail: 11}}
 	loginFirst  = answer{530, mail.EnhancedCode{Class: 5, Subject: 7, Detail: 0}}
 	credentials = answer{535, mail.EnhancedCode{Class: 5, Subject: 7, Detail: 8}}
 	tooMany     = answer{450, mail.EnhancedCode{Class: 4, Subject: 7, Detail: 28}}
