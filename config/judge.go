@@ -263,8 +263,8 @@ func (j *judgement) places() {
 		j.b.note("deliver.smarthost", "user and password belong together; write both")
 	} else if sm.Port == 0 {
 		j.b.note("deliver.smarthost.port", "port 0 is none; 587 is usual")
-	} else if _, err := parseHost(sm.Host); sm.Host != "" && err != nil {
-		j.b.note("deliver.smarthost.host", "%q is neither a host name nor an address", clip(sm.Host))
+	} else if _, err := mail.ParseDomain(sm.Host); sm.Host != "" && err != nil {
+		j.b.note("deliver.smarthost.host", "%q is no host name; its certificate is looked at, and that is for a name", clip(sm.Host))
 	}
 	if j.Receive.MaxSize < 64*KB {
 		// RFC 5321 section 4.5.3.1.7: every server takes 64K octets.
@@ -286,14 +286,6 @@ func (j *judgement) positive() {
 	if j.Submit.RecipientsPerDay < j.Submit.RecipientsPerHour {
 		j.b.note("submit.recipients_per_day", "fewer recipients per day (%d) than per hour (%d); raise the one or lower the other", j.Submit.RecipientsPerDay, j.Submit.RecipientsPerHour)
 	}
-}
-
-func parseHost(s string) (string, error) {
-	if _, err := netip.ParseAddr(s); err == nil {
-		return s, nil
-	}
-	_, err := mail.ParseDomain(s)
-	return s, err
 }
 
 func isHelp(s string) bool {
