@@ -3,7 +3,6 @@ package smtp
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -111,9 +110,8 @@ func (s *bodySender) send(ctx context.Context, body io.Reader) error {
 	spare := spareBlocks.Get().(*blocks)
 	defer spareBlocks.Put(spare)
 	for {
-		n, rerr := io.ReadFull(body, spare.in[:])
+		n, last, rerr := readBlock(body, spare.in[:])
 		s.octets += int64(n)
-		last := errors.Is(rerr, io.EOF) || errors.Is(rerr, io.ErrUnexpectedEOF)
 		out, serr := s.dots.stuff(spare.out[:0], spare.in[:n])
 		if serr == nil && last {
 			out, serr = s.dots.finish(out)
@@ -128,6 +126,23 @@ func (s *bodySender) send(ctx context.Context, body io.Reader) error {
 			return fmt.Errorf("reading the message: %w", rerr)
 		}
 	}
+}
+
+// readBlock fills a block; last is the end of the message. Only a bare io.EOF is: io.ReadFull
+// would say the same of a reader that broke off in the middle, and half a message would go
+// out as a whole one.
+func readBlock(r io.Reader, block []byte) (n int, last bool, err error) {
+	for n < len(block) {
+		m, err := r.Read(block[n:])
+		n += m
+		if err == io.EOF {
+			return n, true, nil
+		}
+		if err != nil {
+			return n, false, err
+		}
+	}
+	return n, false, nil
 }
 
 func (s *bodySender) write(ctx context.Context, block []byte) error {

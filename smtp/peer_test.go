@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -238,6 +239,26 @@ func TestBodyReaderFails(t *testing.T) {
 	for _, m := range p.messages {
 		if !bytes.HasPrefix([]byte(m), []byte("Subject: half")) {
 			t.Errorf("%q", m)
+		}
+	}
+}
+
+// TestHalfABody: a store that hangs up in the middle says so in words with EOF in them,
+// and what came until then is no message.
+func TestHalfABody(t *testing.T) {
+	for _, cause := range []error{io.ErrUnexpectedEOF, fmt.Errorf("database: %w", io.EOF), fmt.Errorf("bucket: %w", io.ErrUnexpectedEOF)} {
+		client, server := net.Pipe()
+		sent := make(chan []byte)
+		go func() {
+			octets, _ := io.ReadAll(server)
+			sent <- octets
+		}()
+		c := NewClient(client, ClientOptions{})
+		s := &bodySender{client: c}
+		err := s.send(t.Context(), io.MultiReader(strings.NewReader("Subject: half\r\n\r\nThe first half\r\n"), failing{cause}))
+		c.Close()
+		if octets := <-sent; !errors.Is(err, cause) || bytes.HasSuffix(octets, []byte("\r\n.\r\n")) {
+			t.Errorf("%v: sent %q as a whole message, error %v", cause, octets, err)
 		}
 	}
 }

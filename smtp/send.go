@@ -223,9 +223,8 @@ func (s *sending) chunks(ctx context.Context, body io.Reader) error {
 	c := s.client
 	block := make([]byte, chunkSize)
 	for {
-		n, err := io.ReadFull(body, block)
-		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		if err != nil && !last {
+		n, last, err := readBlock(body, block)
+		if err != nil {
 			c.conn.Close() // the server discards what has no LAST
 			return c.end(fmt.Errorf("reading the message: %w", err))
 		}
