@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -418,6 +421,64 @@ func TestReportThatCannotBeStored(t *testing.T) {
 	p.event(id, journal.Bounced, 1)
 	if a := <-p.alerts; a.Kind != "report-lost" {
 		t.Errorf("%+v", a)
+	}
+}
+
+// slowMailer cannot ready the first reports.
+type slowMailer struct {
+	deliver.Mailer
+	fails atomic.Int32
+}
+
+func (m *slowMailer) Report(ctx context.Context, r deliver.Report) (func(*store.Tx) error, error) {
+	if m.fails.Add(-1) >= 0 {
+		return nil, fmt.Errorf("look up the owner: %w", store.ErrUnreachable)
+	}
+	return m.Mailer.Report(ctx, r)
+}
+
+// TestReportReadiedLater: a report that could not be readied for want of a database is
+// readied anew, and stops nobody for ever.
+func TestReportReadiedLater(t *testing.T) {
+	p := one(t)
+	mailer := &slowMailer{Mailer: p.mailbox}
+	mailer.fails.Store(2)
+	p.options.Reports = mailer
+	p.server("one.example").script("RCPT", "550 5.1.1 no")
+	p.server("two.example")
+	id := p.put("a@one.example")
+	p.run()
+	p.report(1)
+	p.event(id, journal.Bounced, 1)
+	p.event(p.put("a@two.example"), journal.Sent, 1)
+	p.empty()
+}
+
+// TestBrokenBody: a stored message that ends before its end is not sent as a whole one.
+func TestBrokenBody(t *testing.T) {
+	dir := t.TempDir()
+	st, err := store.Open(t.Context(), store.Options{Dir: dir, Schemas: schemas, Clock: func() time.Time { return start }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	p := open(t, st)
+	s := p.server("one.example", func(s *server) { s.ext = []string{"PIPELINING"} })
+	id := p.putBody("Subject: large\r\n\r\n"+strings.Repeat("a line of some octets\r\n", 20000), "a@one.example")
+	files, err := filepath.Glob(filepath.Join(dir, "bodies", "*", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	if err := os.Truncate(files[0], 100_000); err != nil {
+		t.Fatal(err)
+	}
+	p.run()
+	p.event(id, journal.Deferred, 1)
+	if got := s.took(); len(got) != 0 {
+		t.Errorf("%d octets were sent as a message", len(got[0].data))
+	}
+	if why := p.why(id); !strings.Contains(why.LastReply, "breaks off") {
+		t.Error(why.LastReply)
 	}
 }
 

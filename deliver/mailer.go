@@ -34,13 +34,20 @@ func (d *Deliverer) addReport(ctx context.Context, s *settlement, recipients []r
 		d.log.Info("not reported", "trace", j.Trace, "recipients", len(recipients), "null-reverse-path", j.From.IsZero())
 		return
 	}
-	put, err := d.report(ctx, s, recipients)
-	if err != nil {
-		// Not to be able to write it is as bad as not to be able to store it: the same
-		// tries, the same alert.
+	s.tells = recipients
+	d.readyReport(ctx, s)
+}
+
+// readyReport readies the report of a settlement, or readies it anew after that failed.
+// Not to be able to is as bad as not to be able to store it: the same tries, the same
+// alert.
+func (d *Deliverer) readyReport(ctx context.Context, s *settlement) {
+	s.close()
+	put, err := d.report(ctx, s, s.tells)
+	if s.unready = err != nil; s.unready {
 		put = func(*store.Tx) error { return err }
 	}
-	s.reports = append(s.reports, put)
+	s.reports = []func(*store.Tx) error{put}
 }
 
 func (d *Deliverer) report(ctx context.Context, s *settlement, recipients []report.Recipient) (func(*store.Tx) error, error) {

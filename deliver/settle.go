@@ -7,6 +7,7 @@ import (
 
 	"github.com/allgreen-mail/allgreen/journal"
 	"github.com/allgreen-mail/allgreen/queue"
+	"github.com/allgreen-mail/allgreen/report"
 	"github.com/allgreen-mail/allgreen/store"
 )
 
@@ -20,6 +21,8 @@ type settlement struct {
 	events  []journal.Event
 	reports []func(*store.Tx) error // into the owner's mailbox
 	spools  []*store.Spool          // of the reports, closed when all is written
+	tells   []report.Recipient      // what the report is on
+	unready bool                    // the report could not be readied, for now
 	refused int                     // recipients that the other side does not want, now or ever
 }
 
@@ -27,6 +30,7 @@ func (s *settlement) close() {
 	for _, spool := range s.spools {
 		spool.Close()
 	}
+	s.spools = nil
 }
 
 // settle writes what became of jobs until the channel is closed. A job is never lost
@@ -117,6 +121,9 @@ func (d *Deliverer) writeOne(ctx context.Context, s *settlement) {
 		d.log.Error("settling a message failed and is tried again", "trace", s.outcome.Job.Trace, "error", err)
 		if !wait(ctx, min(100*time.Millisecond<<min(n, 7), 10*time.Second)) {
 			return // its lease ends by itself, and the message is tried again
+		}
+		if s.unready && len(s.reports) > 0 {
+			d.readyReport(ctx, s)
 		}
 	}
 }

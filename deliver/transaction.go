@@ -150,7 +150,7 @@ func (tx *transaction) round(ctx context.Context, todo []int) (later []int, _ *t
 	for _, i := range todo {
 		e.To = append(e.To, smtp.Recipient{Address: tx.a.job.Recipients[i].To, Options: tx.rcptOptions(i)})
 	}
-	fates, err := tx.c.client.Send(ctx, e, &leased{body, tx.d.options.Queue})
+	fates, err := tx.c.client.Send(ctx, e, &leased{body, body.Size(), tx.d.options.Queue})
 	return tx.judge(todo, fates, err)
 }
 
@@ -253,16 +253,22 @@ func (tx *transaction) rcptOptions(i int) smtp.RcptOptions {
 	return smtp.RcptOptions{Notify: r.Notify, Original: r.Original}
 }
 
-// leased reads a message and does not let it end when the lease may be lost: without
-// its final dot the server forgets it.
+// leased reads a message and does not let it end when the lease may be lost, or before
+// its end: without its final dot the server forgets it.
 type leased struct {
 	io.Reader
+	left  int64 // octets to come
 	queue *queue.Queue
 }
 
 func (l *leased) Read(p []byte) (int, error) {
 	n, err := l.Reader.Read(p)
-	if errors.Is(err, io.EOF) && !l.queue.Alive() {
+	l.left -= int64(n)
+	switch {
+	case err != io.EOF:
+	case l.left > 0:
+		return n, fmt.Errorf("the stored message breaks off %d octets before its end", l.left)
+	case !l.queue.Alive():
 		return n, fmt.Errorf("the database was not reached for too long, another server may have this message: %w", errStopping)
 	}
 	return n, err
