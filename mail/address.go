@@ -226,6 +226,17 @@ func (a Address) String() string {
 // Path is the address in angle brackets, "<>" for the null reverse-path.
 func (a Address) Path() string { return "<" + a.String() + ">" }
 
+// Check is nil when a path can carry the address: what is read back is the same. An
+// address from a header may be one that no path can, too long or with control
+// characters in it (RFC 5321 section 4.5.3.1, section 4.1.2).
+func (a Address) Check() error {
+	again, err := ParsePath(a.Path())
+	if err == nil && again != a {
+		err = fmt.Errorf("%w: %q reads as %q", ErrAddress, a, again)
+	}
+	return err
+}
+
 // NeedsSMTPUTF8 reports whether only a server with SMTPUTF8 can carry the
 // address (RFC 6531). The domain never asks for it: it travels as A-labels.
 func (a Address) NeedsSMTPUTF8() bool {

@@ -168,10 +168,28 @@ func FuzzPath(f *testing.F) {
 			return
 		}
 		checkAddress(t, s, a)
+		if err := a.Check(); err != nil {
+			t.Fatalf("%q: %v", s, err)
+		}
 		if again, err := ParsePath(a.Path()); again != a {
 			t.Fatalf("%q became %q, and that %q (%v)", s, a.Path(), again, err)
 		}
 	})
+}
+
+// TestCheck: what a header may name, and no path can carry.
+func TestCheck(t *testing.T) {
+	at := MustParseDomain("example.com")
+	for _, local := range []string{"", strings.Repeat("a", 65), "a\rb", "a\x00b", "a\u0085b", "a\xffb"} {
+		if (Address{Local: local, Domain: at}).Check() == nil {
+			t.Errorf("%q can be carried", local)
+		}
+	}
+	for _, a := range []Address{{}, {Local: "postmaster"}, {Local: "a b", Domain: at}, {Local: "jürgen", Domain: at}} {
+		if err := a.Check(); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func checkAddress(t *testing.T, s string, a Address) {

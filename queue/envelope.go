@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/allgreen-mail/allgreen/mail"
 )
@@ -64,29 +65,34 @@ func (j *Job) fill(text string) error {
 	if err := json.Unmarshal([]byte(text), &e); err != nil {
 		return fmt.Errorf("read the envelope of job %d: %w", j.ID, err)
 	}
-	var err error
-	if j.From, err = parseStored(e.From); err != nil {
-		return fmt.Errorf("reverse-path of job %d: %w", j.ID, err)
-	}
+	j.From = parseStored(e.From)
 	j.EnvelopeID, j.Return, j.RequireTLS = e.EnvelopeID, e.Return, e.RequireTLS
 	j.SMTPUTF8, j.EightBit, j.Egress = e.SMTPUTF8, e.EightBit, e.Egress
 	j.Recipients = make([]Pending, 0, len(e.Recipients))
 	for _, r := range e.Recipients {
-		to, err := parseStored(r.To)
-		if err != nil {
-			return fmt.Errorf("recipient of job %d: %w", j.ID, err)
-		}
 		j.Recipients = append(j.Recipients, Pending{
-			Recipient: Recipient{To: to, Notify: r.Notify, Original: r.Original}, Reply: r.Reply, Host: r.Host})
+			Recipient: Recipient{To: parseStored(r.To), Notify: r.Notify, Original: r.Original}, Reply: r.Reply, Host: r.Host})
 	}
 	return nil
 }
 
-func parseStored(s string) (mail.Address, error) {
-	if s == "" {
-		return mail.Address{}, nil
+// parseStored reads an address. One that cannot be read, of another version's making, is
+// taken apart as far as it goes, and left to the other side to refuse: it must not stop
+// the rows that are claimed with it.
+func parseStored(s string) mail.Address {
+	a, err := mail.ParsePath("<" + s + ">")
+	if err == nil {
+		return a
 	}
-	return mail.ParseAddress(s)
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 {
+		return mail.Address{Local: s}
+	}
+	domain, err := mail.ParseDomain(s[at+1:])
+	if err != nil {
+		return mail.Address{Local: s}
+	}
+	return mail.Address{Local: s[:at], Domain: domain}
 }
 
 // maxReply bounds what is remembered of an answer.

@@ -77,6 +77,9 @@ func Put(tx *store.Tx, now time.Time, m Message) error {
 	if m.Trace == "" || len(m.Recipients) == 0 {
 		return fmt.Errorf("message %q with %d recipients: %w", m.Trace, len(m.Recipients), ErrMessage)
 	}
+	if err := m.From.Check(); err != nil {
+		return fmt.Errorf("message %s: %w: reverse-path: %w", m.Trace, ErrMessage, err)
+	}
 	groups, err := groupByDestination(m.Recipients)
 	if err != nil {
 		return fmt.Errorf("message %s: %w", m.Trace, err)
@@ -106,6 +109,9 @@ func groupByDestination(recipients []Recipient) ([]group, error) {
 		d := Destination(r.To)
 		if d == "" {
 			return nil, fmt.Errorf("recipient %s has no domain: %w", r.To.Path(), ErrMessage)
+		}
+		if err := r.To.Check(); err != nil {
+			return nil, fmt.Errorf("%w: recipient: %w", ErrMessage, err)
 		}
 		i, ok := open[d]
 		if !ok || len(groups[i].recipients) == maxRecipients {

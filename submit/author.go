@@ -29,6 +29,9 @@ func (s *Submitter) checkReversePath(ctx context.Context, p *account.Principal, 
 	if from.IsZero() {
 		return nil
 	}
+	if err := from.Check(); err != nil {
+		return refusal(badFrom, "%v", err)
+	}
 	return s.checkAuthor(ctx, p, "the reverse-path", from)
 }
 

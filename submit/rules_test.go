@@ -53,6 +53,9 @@ func TestRules(t *testing.T) {
 		{"a domain granted that is not ours", foreign, "x@example.net", "", []string{"From: x@example.net"}, "550 5.7.1"},
 		{"local only, here", local, "bob@example.com", "anna@example.com", []string{"From: bob@example.com", anyDate}, ""},
 		{"local only, elsewhere", local, "bob@example.com", "x@example.net", []string{"From: bob@example.com"}, "550 5.7.1"},
+		{"to an address nobody could say", anna, "anna@example.com", "-t", []string{from, anyDate, "To: \"a\ab\"@example.net"}, "553 5.1.3"},
+		{"to an address longer than any", anna, "anna@example.com", "-t", []string{from, anyDate, "To: " + strings.Repeat("a", 65) + "@example.net"}, "553 5.1.3"},
+		{"as an address longer than any", anna, "anna+" + strings.Repeat("a", 65) + "@example.com", "", []string{from, anyDate}, "553 5.1.7"},
 		{"to nobody here", anna, "anna@example.com", "nobody@example.com", []string{from}, "550 5.1.1"},
 		{"a line that is no field", anna, "anna@example.com", "", []string{from, "what is this"}, "550 5.6.0"},
 		{"two subjects", anna, "anna@example.com", "", []string{from, "Subject: a", "Subject: b"}, "550 5.6.0"},
@@ -63,11 +66,18 @@ func TestRules(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := submit.Submission{Principal: tt.who, To: recipients("friend@example.net"), Body: letter(append(tt.header, "", "Hi.")...)}
-			if tt.to != "" {
+			switch tt.to {
+			case "":
+			case "-t":
+				m.To, m.FromTo = nil, true
+			default:
 				m.To = recipients(tt.to)
 			}
-			if tt.from != "" {
-				m.From = address(tt.from)
+			if local, _, ok := strings.Cut(tt.from, "@"); ok {
+				m.From = mail.Address{Local: local, Domain: example} // as a header has it, however long
+				if a, err := mail.ParseAddress(tt.from); err == nil {
+					m.From = a
+				}
 			}
 			id, err := h.Submit(t.Context(), m)
 			switch {

@@ -335,6 +335,10 @@ func (s *Submitter) destination(ctx context.Context, p *account.Principal, to ma
 	case errors.Is(err, account.ErrNotLocal) && p.LocalOnly:
 		return d, false, refusal(localOnly, "%s may only write to addresses of this server", p.Name)
 	case errors.Is(err, account.ErrNotLocal):
+		// Those of a header may be addresses that no server could be told.
+		if err := to.Check(); err != nil {
+			return d, false, refusal(badRcpt, "%v", err)
+		}
 		return d, false, nil
 	case errors.Is(err, account.ErrNoMailbox):
 		return d, false, refusal(unknownUser, "%s does not exist here", to)
