@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -32,12 +33,32 @@ func Exim(tb testing.TB, o Options) *Peer {
 		subfolder(tb, s.Dir, name, uid, gid)
 	}
 	conf := write(tb, s, "exim.conf", "exim.conf.tmpl")
-	cmd := exec.Command(program, "-C", conf, "-bdf", "-q30m")
-	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+libraries(unpacked))
+	env := []string{"LD_LIBRARY_PATH=" + libraries(unpacked)}
 	if !known {
-		cmd.Env = append(cmd.Env, inventUser(tb, s, unpacked)...)
+		env = append(env, inventUser(tb, s, unpacked)...)
 	}
+	itself(tb, s, program, env)
+	cmd := exec.Command(program, "-C", conf, "-bdf", "-q30m")
+	cmd.Env = append(os.Environ(), env...)
 	return launch(tb, s, cmd)
+}
+
+// itself is what Exim starts when it has something to report, in the environment that
+// it does not pass on: a copy of the program, for the loader obeys no environment when
+// another user starts one with the setuid bit.
+func itself(tb testing.TB, s settings, program string, env []string) {
+	tb.Helper()
+	octets, err := os.ReadFile(program)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	double := filepath.Join(s.Dir, "exim4")
+	script := "#!/bin/sh\nexport " + strings.Join(env, " ") + "\nexec " + double + " \"$@\"\n"
+	for path, content := range map[string][]byte{double: octets, filepath.Join(s.Dir, "exim"): []byte(script)} {
+		if err := os.WriteFile(path, content, 0o755); err != nil {
+			tb.Fatal(err)
+		}
+	}
 }
 
 // eximOwner is the user it runs as: its own for root, else whoever we are. It is

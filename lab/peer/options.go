@@ -20,6 +20,7 @@ type Options struct {
 
 	OpenRelay bool           // takes mail from anybody to anybody
 	NextHop   netip.AddrPort // where mail for other domains goes; zero: it waits in the queue
+	Clear     bool           // as a client it never asks for STARTTLS; false: where it is offered
 
 	CertFile, KeyFile string // PEM; both set: STARTTLS is offered
 	MinTLS, MaxTLS    uint16 // tls.VersionTLS10 to tls.VersionTLS13; zero: 1.2 and the newest

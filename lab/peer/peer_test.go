@@ -241,3 +241,36 @@ func certificate(t *testing.T, name string) (certFile, keyFile string, pool *x50
 	pool.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	return certFile, keyFile, pool
 }
+
+// TestDovecot hands a message to it by LMTP, at both of its places.
+func TestDovecot(t *testing.T) {
+	t.Parallel()
+	p := Dovecot(t, Options{Domains: []string{"store.example"}, Hostname: "store.example"})
+	for i, at := range []struct{ network, address string }{{"tcp", p.Addr.String()}, {"unix", p.Socket()}} {
+		c, err := textproto.Dial(at.network, at.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, _, err := c.ReadResponse(220); err != nil {
+			t.Fatal(err)
+		}
+		for _, say := range []struct {
+			line string
+			want int
+		}{
+			{"LHLO client.example", 250}, {"MAIL FROM:<a@elsewhere.example>", 250}, {"RCPT TO:<nobody@store.example>", 550},
+			{"RCPT TO:<user@store.example>", 250}, {"DATA", 354}, {"Subject: in\r\n\r\nhello\r\n.", 250}, {"QUIT", 221},
+		} {
+			if err := c.PrintfLine("%s", say.line); err != nil {
+				t.Fatal(err)
+			}
+			if _, text, err := c.ReadResponse(say.want); err != nil {
+				t.Fatalf("%s: %s %v\n%s", say.line, text, err, p.Log())
+			}
+		}
+		if m := p.AwaitMessages(t, i+1); !strings.Contains(m[i], "Subject: in") {
+			t.Errorf("the messages are %q", m)
+		}
+	}
+}
