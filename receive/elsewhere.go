@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +64,7 @@ func (s *session) handOver(ctx context.Context, spool *store.Spool, rcpt policy.
 		return s.elsewhereFailed(err)
 	}
 	reply, err := s.r.greetMail(ctx, client, s)
-	if err != nil && reused { // it had hung up while nobody needed it
+	if reused && leaves(reply, err) { // while nobody needed it
 		_ = client.Close()
 		if client, err = s.r.dialElsewhere(ctx); err != nil {
 			return s.elsewhereFailed(err)
@@ -73,7 +74,8 @@ func (s *session) handOver(ctx context.Context, spool *store.Spool, rcpt policy.
 	if err == nil && reply.IsPositive() {
 		reply, err = s.transfer(ctx, client, spool, rcpt)
 	}
-	if err != nil {
+	if leaves(reply, err) {
+		err = cmp.Or(err, error(reply))
 		_ = client.Close()
 		return s.elsewhereFailed(err)
 	}
@@ -89,12 +91,19 @@ func (s *session) handOver(ctx context.Context, spool *store.Spool, rcpt policy.
 	return reply
 }
 
+// leaves reports whether the other store is going, with a word (RFC 5321 section
+// 3.8) or without.
+func leaves(reply mail.Reply, err error) bool { return err != nil || reply.Code == 421 }
+
 // transfer names the mailboxes and sends the message. The worst answer is the answer.
 func (s *session) transfer(ctx context.Context, client *smtp.Client, spool *store.Spool, rcpt policy.Recipient) (worst mail.Reply, err error) {
 	for _, target := range rcpt.Destination.Mailboxes {
 		to := target.Address
 		if target.Folder != "" {
 			to.Local += "+" + target.Folder
+		}
+		if to.NeedsSMTPUTF8() && !client.Extensions().Has("SMTPUTF8") {
+			return noSMTPUTF8, nil
 		}
 		reply, err := client.Rcpt(ctx, to, smtp.RcptOptions{})
 		if err != nil || !reply.IsPositive() {
@@ -115,6 +124,10 @@ func (s *session) transfer(ctx context.Context, client *smtp.Client, spool *stor
 	return worst, err
 }
 
+// noSMTPUTF8 is for addresses that the other store cannot be told (RFC 6531 section
+// 3.5). Dovecot 2.3 would call them a mistake of syntax.
+var noSMTPUTF8 = mail.NewReply(550, mail.EnhancedCode{Class: 5, Subject: 6, Detail: 7}, "the store of this mailbox does not take addresses in UTF-8 (SMTPUTF8)")
+
 // greetMail begins the transaction.
 func (r *Receiver) greetMail(ctx context.Context, client *smtp.Client, s *session) (mail.Reply, error) {
 	o := smtp.MailOptions{}
@@ -122,6 +135,9 @@ func (r *Receiver) greetMail(ctx context.Context, client *smtp.Client, s *sessio
 		o.Body = smtp.Body8BitMIME
 	}
 	o.SMTPUTF8 = s.options.SMTPUTF8 && client.Extensions().Has("SMTPUTF8")
+	if s.state.ReversePath.NeedsSMTPUTF8() && !o.SMTPUTF8 {
+		return noSMTPUTF8, nil
+	}
 	return client.Mail(ctx, s.state.ReversePath, o)
 }
 

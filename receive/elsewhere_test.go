@@ -28,6 +28,7 @@ type otherStore struct {
 	answer map[string]string // reply to RCPT, by local part
 	atData mail.Reply
 	down   bool
+	leaves int // so often MAIL is told 421
 	conns  []net.Conn
 }
 
@@ -88,6 +89,12 @@ type otherSession struct {
 
 func (s *otherSession) Hello(context.Context, smtp.Peer) mail.Reply { return mail.Reply{} }
 func (s *otherSession) Mail(context.Context, mail.Address, smtp.MailOptions) mail.Reply {
+	s.o.mu.Lock()
+	defer s.o.mu.Unlock()
+	if s.o.leaves > 0 {
+		s.o.leaves--
+		return mail.NewReply(421, mail.EnhancedCode{Class: 4, Subject: 3, Detail: 2}, "shutting down")
+	}
 	return mail.Reply{}
 }
 func (s *otherSession) Rcpt(_ context.Context, to mail.Address, _ smtp.RcptOptions) mail.Reply {
@@ -146,6 +153,11 @@ func TestElsewhere(t *testing.T) {
 		t.Errorf("%d connections", n)
 	}
 	run(toAnna + "C: DATA\nS: 354\n" + message + "S: 250\n")
+	o.set(func() { o.leaves = 1 }) // it says so, and is there again
+	run(toAnna + "C: DATA\nS: 354\n" + message + "S: 250\n")
+	o.set(func() { o.leaves = 2 })
+	run(toAnna + "C: DATA\nS: 354\n" + message + "S: 451\n")
+	run("C: MAIL FROM:<j\u00f6rg@sender.example> SMTPUTF8\nS: 250\nC: RCPT TO:<anna@ours.example>\nS: 250\nC: DATA\nS: 354\n" + message + "S: 250\n")
 	o.set(func() { o.answer["anna+work"] = "550 5.1.1 gone" })
 	run(toAnna + "C: DATA\nS: 354\n" + message + "S: 550 5.1.1 gone\n")
 	o.set(func() {
@@ -155,7 +167,7 @@ func TestElsewhere(t *testing.T) {
 	o.set(func() { o.atData, o.down = mail.Reply{}, true })
 	o.hangUp()
 	run(toAnna + "C: DATA\nS: 354\n" + message + "S: 451\n")
-	if len(o.taken) != 2 || len(h.box("anna", mailbox.Inbox)) != 0 {
+	if len(o.taken) != 4 || len(h.box("anna", mailbox.Inbox)) != 0 {
 		t.Errorf("%d taken elsewhere, %d here", len(o.taken), len(h.box("anna", mailbox.Inbox)))
 	}
 	o.set(func() { o.down = false })
