@@ -23,16 +23,28 @@ func (l *loops) Decide(_ context.Context, s *Session) Verdict {
 	if n := s.Header.Count("Received"); n > maxReceived {
 		return reject(554, routingLoop, "loop.hops", "the message goes around in circles").with(fmt.Sprintf("%d Received fields", n))
 	}
+	if !s.Header.Has(DeliveredTo) {
+		return Verdict{}
+	}
+	been := l.traces(s.Recipients)
 	for f := range s.Header.All(DeliveredTo) {
-		said := strings.Trim(f.Value(), "<>")
-		for i := range s.Recipients {
-			to := s.Recipients[i].To
-			if strings.EqualFold(said, to.String()) || said == l.o.Mark(to).String() {
-				return reject(554, routingLoop, "loop.delivered", "the message was delivered here before").with(f.Value())
-			}
+		if been[strings.ToLower(strings.Trim(f.Value(), "<>"))] {
+			return reject(554, routingLoop, "loop.delivered", "the message was delivered here before").with(f.Value())
 		}
 	}
 	return Verdict{}
+}
+
+// traces are what the message would have on it, worked out once: a header has room for
+// thousands of fields, and a message for a thousand recipients.
+func (l *loops) traces(recipients []Recipient) map[string]bool {
+	been := make(map[string]bool, 2*len(recipients))
+	for i := range recipients {
+		home := recipients[i].Home
+		been[strings.ToLower(home.String())] = true
+		been[l.o.Mark(home).String()] = true
+	}
+	return been
 }
 
 // DeliveredTo is the field that shows a message where it has been. It has no RFC,
@@ -43,12 +55,12 @@ const DeliveredTo = "Delivered-To"
 // is the only one, and otherwise a mark for each that tells the others nothing.
 func (p *Policy) LoopMarks(recipients []Recipient) []mail.Address {
 	if len(recipients) == 1 {
-		return []mail.Address{recipients[0].To}
+		return []mail.Address{recipients[0].Home}
 	}
 	var marks []mail.Address
 	for i := range recipients {
 		if len(recipients[i].Destination.Forwards) > 0 { // only what leaves can come back
-			marks = append(marks, p.o.Mark(recipients[i].To))
+			marks = append(marks, p.o.Mark(recipients[i].Home))
 		}
 	}
 	return marks

@@ -140,8 +140,14 @@ func TestRecipients(t *testing.T) {
 			}
 		})
 	}
-	if v := rcpt(t, p, begin(p, "192.0.2.1", "x.example"), mail.Address{Local: "Postmaster"}); v.Action != policy.Accept {
-		t.Errorf("<Postmaster>: %+v", v)
+	for _, to := range []mail.Address{{Local: "Postmaster"}, {Local: "Postmaster", Domain: host}, {Local: "Postmaster", Domain: ours}} {
+		s := begin(p, "192.0.2.1", "x.example")
+		if v := rcpt(t, p, s, to); v.Action != policy.Accept {
+			t.Errorf("%s: %+v", to.Path(), v)
+		}
+		if home := s.Recipients[0].Home; home != (mail.Address{Local: "Postmaster", Domain: ours}) {
+			t.Errorf("%s is at home as %s", to.Path(), home)
+		}
 	}
 }
 
@@ -373,6 +379,12 @@ func TestLoopMarks(t *testing.T) {
 	marks := p.LoopMarks(s.Recipients)
 	if len(marks) != 1 || strings.Contains(marks[0].String(), "away") || marks[0].Domain != host {
 		t.Fatalf("marks %v: want one, of the one that leaves, and nobody's name", marks)
+	}
+	for _, said := range []string{"Anna@OURS.example", "<away@ours.example>"} {
+		s.Header = message.ParseHeader("Delivered-To: x@else.example\r\nDelivered-To: " + said + "\r\n" + goodHeader)
+		if v := p.Ask(t.Context(), policy.Data, s); v.Reason != "loop.delivered" {
+			t.Errorf("%s: %+v", said, v)
+		}
 	}
 	s.Header = message.ParseHeader("Delivered-To: " + marks[0].String() + "\r\n" + goodHeader)
 	if v := p.Ask(t.Context(), policy.Data, s); v.Reason != "loop.delivered" {

@@ -13,8 +13,8 @@ import (
 // Limits are how much one client may do. Zero fields mean the defaults of
 // weights.json, which nobody honest meets; negative ones no limit.
 type Limits struct {
-	Connections        int `json:"connections"`         // at the same time, from one address
-	NetworkConnections int `json:"network_connections"` // from one network: IPv4 /24, IPv6 /64
+	Connections        int `json:"connections"`         // at the same time, from one address; of IPv6 a /64 is one
+	NetworkConnections int `json:"network_connections"` // from one network: IPv4 /24, IPv6 /48
 	PerMinute          int `json:"per_minute"`          // new connections from one address
 	Refusals           int `json:"refusals"`            // refused recipients and messages in an hour, from one address
 }
@@ -104,7 +104,7 @@ func (r *rates) turn() {
 	r.old, r.young = r.young, next
 }
 
-// network is the network that an address is counted with.
+// network is the network of an address, for those who remember it by that.
 func network(ip netip.Addr) netip.Prefix {
 	bits := 64
 	if ip.Is4() {
@@ -114,18 +114,34 @@ func network(ip netip.Addr) netip.Prefix {
 	return p
 }
 
-func single(ip netip.Addr) netip.Prefix { return netip.PrefixFrom(ip, ip.BitLen()) }
+// single is what one client has for sure: an IPv4 address, and of IPv6 the /64 that every
+// customer gets and may take a new address from for every connection.
+func single(ip netip.Addr) netip.Prefix {
+	if ip.Is4() {
+		return netip.PrefixFrom(ip, ip.BitLen())
+	}
+	return network(ip)
+}
+
+// around is what one client may have.
+func around(ip netip.Addr) netip.Prefix {
+	if ip.Is4() {
+		return network(ip)
+	}
+	p, _ := ip.Prefix(48) // valid for every address of that family
+	return p
+}
 
 // enter counts a connection, or says what speaks against it.
 func (r *rates) enter(ip netip.Addr, now time.Time) (against string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	one, all := r.of(single(ip)), r.of(network(ip))
+	one, all := r.of(single(ip)), r.of(around(ip))
 	switch l := r.limits; {
 	case l.Connections > 0 && one.open >= l.Connections:
 		return fmt.Sprintf("%d connections from %s", one.open, ip)
 	case l.NetworkConnections > 0 && all.open >= l.NetworkConnections:
-		return fmt.Sprintf("%d connections from %s", all.open, network(ip))
+		return fmt.Sprintf("%d connections from %s", all.open, around(ip))
 	case l.PerMinute > 0 && one.began.add(now, 0, l.PerMinute, time.Minute) > float64(l.PerMinute-1):
 		return fmt.Sprintf("more than %d new connections a minute from %s", l.PerMinute, ip)
 	}
@@ -140,7 +156,7 @@ func (r *rates) leave(ip netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.of(single(ip)).open--
-	r.of(network(ip)).open--
+	r.of(around(ip)).open--
 }
 
 // blame counts a refusal.

@@ -38,6 +38,32 @@ func TestRates(t *testing.T) {
 	}
 }
 
+// TestRatesOfIPv6: who takes another address of its /64 for every connection is the same
+// client, and counts once in each of its counts.
+func TestRatesOfIPv6(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	r := newRates(Limits{Connections: 2, NetworkConnections: 3, Refusals: 2})
+	for i, want := range []bool{true, true, false} {
+		if against := r.enter(netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i+1)), now); (against == "") != want {
+			t.Errorf("connection %d: %q", i, against)
+		}
+	}
+	next, third := netip.MustParseAddr("2001:db8:0:1::1"), netip.MustParseAddr("2001:db8:0:2::1")
+	if r.enter(next, now) != "" || r.enter(third, now) == "" {
+		t.Error("a /48 has three connections")
+	}
+	r.leave(next)
+	if r.enter(third, now) != "" {
+		t.Error("who has left still counts")
+	}
+	for i := range 2 {
+		r.blame(netip.MustParseAddr(fmt.Sprintf("2001:db8::a%x", i)), now)
+	}
+	if !r.blamed(netip.MustParseAddr("2001:db8::b"), now) || r.blamed(next, now) {
+		t.Error("refusals count for the /64")
+	}
+}
+
 func TestRatesDrain(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	ip := netip.MustParseAddr("2001:db8::1")

@@ -29,6 +29,7 @@ func (r *recipient) Decide(ctx context.Context, s *Session) Verdict {
 	if atHost {
 		to.Domain = r.o.Domains[0]
 	}
+	s.Recipient.Home = to
 	s.Recipient.Exempt = slices.Contains(exempt, strings.ToLower(to.Local))
 	var err error
 	if srs.Is(to) {

@@ -42,6 +42,7 @@ type Session struct {
 // Recipient is one recipient and what became known of it.
 type Recipient struct {
 	To          mail.Address
+	Home        mail.Address        // To; of the host's own addresses, that of the first domain. Set by the stage recipient
 	Destination account.Destination // set by the stage recipient
 	Exempt      bool                // postmaster and abuse: no judgement on content or sender
 	Alone       bool                // its answer at DATA could differ from those of others

@@ -194,7 +194,7 @@ func (s *session) commit(ctx context.Context, spool *store.Spool, v policy.Verdi
 	m.Remote.RequireTLS, m.Remote.SMTPUTF8, m.Remote.EightBit = s.options.RequireTLS, s.options.SMTPUTF8, s.eightBit
 	for i, rcpt := range s.state.Recipients {
 		d := &m.Deliveries[i]
-		d.To, d.Destination = rcpt.To, rcpt.Destination
+		d.To, d.Destination = rcpt.Home, rcpt.Destination
 		if v.Action == policy.Junk {
 			d.Folder = mailbox.Junk
 		}
