@@ -15,6 +15,8 @@ import (
 	"github.com/allgreen-mail/allgreen/lab"
 	"github.com/allgreen-mail/allgreen/lab/ca"
 	"github.com/allgreen-mail/allgreen/lab/host"
+	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/mailauth/dkim"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
@@ -118,6 +120,27 @@ func joinLab(ctx context.Context, dir, more string, o lab.Options) (*lab.Lab, *h
 	o.Web = append(o.Web, homeSites())
 	l, err := lab.Start(ctx, o)
 	return l, h, err
+}
+
+// neighbourhood is a lab for who only lives in it.
+type neighbourhood interface {
+	File() *world.File
+	World() *world.World
+	Close() error
+}
+
+// settleInLab is joinLab for the default lab.
+func settleInLab(ctx context.Context, dir, more string) (neighbourhood, *home, error) {
+	return joinLab(ctx, dir, more, lab.Options{})
+}
+
+// labSigner signs for a domain of the lab with RSA and 2048 bits.
+func labSigner(d mail.Domain) (*dkim.Signer, error) {
+	keys, err := lab.Selectors()
+	if err != nil {
+		return nil, err
+	}
+	return &dkim.Signer{Domain: d, Selector: keys[0].Name, Key: keys[0].Key}, nil
 }
 
 // homeSites are the web sites of our domains, which somebody else runs.

@@ -201,6 +201,28 @@ func (p *Peer) Messages(tb testing.TB) []string {
 	return messages
 }
 
+// Delivered counts the messages in all mailboxes without reading them.
+func (p *Peer) Delivered(tb testing.TB) (n int) {
+	tb.Helper()
+	boxes, err := filepath.Glob(filepath.Join(p.dir, "mail", "*", "new"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, box := range boxes {
+		dir, err := os.Open(box)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		names, err := dir.Readdirnames(-1)
+		dir.Close()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		n += len(names)
+	}
+	return n
+}
+
 // AwaitMessages waits until so many messages lie in the mailboxes.
 func (p *Peer) AwaitMessages(tb testing.TB, n int) []string {
 	tb.Helper()
