@@ -160,11 +160,15 @@ func (e *sqliteEngine) reader(ctx context.Context) (c *sqliteConn, err error) {
 }
 
 func (e *sqliteEngine) snapshot(ctx context.Context, c *sqliteConn, f func(*Tx) error) error {
-	if _, err := c.exec("BEGIN", nil); err != nil {
-		return err
-	}
 	run := newRun(c)
-	done := interruptedBy(ctx, c)
+	done := func() {}
+	run.begin = func() error { // with the first statement: many closures find what they want in memory
+		if _, err := c.exec("BEGIN", nil); err != nil {
+			return err
+		}
+		done = interruptedBy(ctx, c)
+		return nil
+	}
 	err := guarded(f, &Tx{ctx: ctx, store: e.store, run: run})
 	run.end()
 	done() // the end of the snapshot must not be interrupted: it would stay, and the log with it

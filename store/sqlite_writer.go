@@ -242,6 +242,7 @@ func guarded(f func(*Tx) error, tx *Tx) (err error) {
 // nothing but that error, as PostgreSQL does.
 type sqliteRun struct {
 	conn  *sqliteConn
+	begin func() error // before the first statement; nil: it has begun
 	open  []*sqliteStmt
 	ended bool
 }
@@ -256,6 +257,12 @@ var errEnded = errors.New("the transaction has ended")
 func (r *sqliteRun) usable() error {
 	if r.ended {
 		return errEnded
+	}
+	if begin := r.begin; begin != nil {
+		r.begin = nil
+		if err := begin(); err != nil {
+			return err
+		}
 	}
 	return r.conn.failed
 }
