@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"hash"
 )
@@ -101,6 +102,17 @@ func (f *bodyForm) write(p []byte) {
 			f.cr = true
 		case f.relaxed && (c == ' ' || c == '\t'):
 			f.space = true
+		case f.lines > 0 || f.size == 0:
+			// At the beginning of a line: whole lines that are canonical as they are need
+			// no look at each octet.
+			if n := f.plain(p); n > 0 {
+				f.begin()
+				f.emit(p[:n-len(crlf)])
+				f.lines = 1
+				p = p[n:]
+				continue
+			}
+			fallthrough
 		default:
 			n := f.run(p)
 			f.begin()
@@ -109,6 +121,23 @@ func (f *bodyForm) write(p []byte) {
 			continue
 		}
 		p = p[1:]
+	}
+}
+
+// plain is the length of the lines at the beginning of p that are canonical in both
+// forms and not empty, each with its line end.
+func (f *bodyForm) plain(p []byte) (n int) {
+	for {
+		line := p[n:]
+		end := bytes.IndexByte(line, '\n')
+		if end < 2 || bytes.IndexByte(line[:end], '\r') != end-1 {
+			return n
+		}
+		text := line[:end-1]
+		if f.relaxed && (text[len(text)-1] == ' ' || bytes.IndexByte(text, '\t') >= 0 || bytes.Contains(text, twoSpaces)) {
+			return n
+		}
+		n += end + 1
 	}
 }
 
@@ -144,8 +173,9 @@ func (f *bodyForm) begin() {
 }
 
 var (
-	crlf     = []byte("\r\n")
-	oneSpace = []byte(" ")
+	crlf      = []byte("\r\n")
+	oneSpace  = []byte(" ")
+	twoSpaces = []byte("  ")
 )
 
 func (f *bodyForm) emit(p []byte) {
