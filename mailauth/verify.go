@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailauth/arc"
@@ -40,6 +41,8 @@ type Results struct {
 	DKIM     []dkim.Verification // from the top of the header
 	DMARC    dmarc.Evaluation
 	ARC      arc.Chain // shown, and counted for nothing
+
+	since time.Time // see Client
 }
 
 // Verify authenticates a message and reads its body to the end. The error is that
@@ -64,6 +67,7 @@ type Verifier struct {
 
 	results   Results
 	header    message.Header
+	policy    dmarc.Discovery // of an author who is known already
 	discovery dmarc.Discovery
 	noAuthor  error
 	dkim      *dkim.Verifier
@@ -73,9 +77,17 @@ type Verifier struct {
 // Client is what is known of a client that sends more than one message over one
 // connection. The zero value knows nothing.
 type Client struct {
-	IPRev IPRev
-	HELO  spf.Evaluation
+	IPRev    IPRev
+	HELO     spf.Evaluation
+	MailFrom spf.Evaluation  // of the domain of the last reverse-path
+	Policy   dmarc.Discovery // of the last author domain
+
+	since time.Time // when the oldest of MailFrom and Policy was asked for
 }
+
+// senderFor is how long what the DNS says of a sender is believed within one
+// connection: less than anybody publishes as the lifetime of such a record.
+const senderFor = time.Minute
 
 // Client is what holds for the next message of the same client as well, as long as
 // it does not give itself another name. What could not be looked up is left out.
@@ -86,6 +98,21 @@ func (r *Results) Client() Client {
 	}
 	if r.SPF.HELO.Result != spf.TempError {
 		c.HELO = r.SPF.HELO
+	}
+	c.since = r.since
+	if m := &r.SPF.MailFrom; m.Result != spf.TempError && !m.Personal && !r.Envelope.ReversePath.IsZero() {
+		c.MailFrom = *m
+	}
+	if d := &r.DMARC.Discovery; d.Err == nil && d.ExistenceErr == nil && d.Walk.Err == nil {
+		c.Policy = *d
+	}
+	return c
+}
+
+// fresh is what of it may still be believed.
+func (c Client) fresh(now time.Time) Client {
+	if age := now.Sub(c.since); age < 0 || age >= senderFor {
+		c.MailFrom, c.Policy, c.since = spf.Evaluation{}, dmarc.Discovery{}, now
 	}
 	return c
 }
@@ -102,7 +129,10 @@ func BeginFor(ctx context.Context, w *world.World, e Envelope, known Client) *Ve
 	v.ctx, v.cancel = context.WithCancel(ctx)
 	r := &v.results
 	r.Envelope = e
-	request := spf.Request{IP: e.IP, Sender: e.ReversePath, HELO: e.HELO, Now: w.Now()}
+	now := w.Now()
+	known = known.fresh(now)
+	r.since, v.policy = known.since, known.Policy
+	request := spf.Request{IP: e.IP, Sender: e.ReversePath, HELO: e.HELO, Now: now}
 	if d, err := mail.ParseDomain(e.Receiver); err == nil {
 		request.Receiver = d
 	}
@@ -113,7 +143,10 @@ func BeginFor(ctx context.Context, w *world.World, e Envelope, known Client) *Ve
 	if r.SPF.HELO.Result == "" {
 		v.asking.Go(func() { r.SPF.HELO = spf.EvaluateHELO(v.ctx, w, request) })
 	}
-	if !e.ReversePath.IsZero() {
+	switch sender := e.ReversePath.Domain; {
+	case !sender.IsZero() && sender == known.MailFrom.Domain:
+		r.SPF.MailFrom = known.MailFrom
+	case !e.ReversePath.IsZero():
 		v.asking.Go(func() { r.SPF.MailFrom = spf.Evaluate(v.ctx, w, request) })
 	}
 	return v
@@ -139,7 +172,11 @@ func (v *Verifier) Header(h message.Header) {
 	v.dkim = dkim.NewVerifier(h)
 	v.arc = arc.NewVerifier(h)
 	author, err := authorDomain(h)
-	if v.noAuthor = err; err == nil {
+	switch v.noAuthor = err; {
+	case err != nil:
+	case author == v.policy.Author:
+		v.discovery = v.policy
+	default:
 		v.asking.Go(func() { v.discovery = dmarc.Discover(v.ctx, v.w, author) })
 	}
 }

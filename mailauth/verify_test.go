@@ -341,37 +341,63 @@ func TestSilentDNS(t *testing.T) {
 	})
 }
 
-// TestKnownClient: what one message told of a client is not asked for the next.
+// TestKnownClient: what one message told of a client and its domain is not asked for
+// the next.
 func TestKnownClient(t *testing.T) {
-	z := newZone(t, sender(t))
-	m := func() *message.Message {
-		m, err := message.Read(strings.NewReader(message4K(t, "a@example.net")), message.Limits{})
+	z := newZone(t, sender(t)+`example.org TXT v=spf1 exists:%{l}.ok.example.org -all
+a.ok.example.org A 192.0.2.9
+`)
+	clock := noon
+	text := message4K(t, "a@example.net")
+	verify := func(from, text string, known mailauth.Client) mailauth.Results {
+		z.asked = nil
+		w := worldOf(z)
+		w.Clock = func() time.Time { return clock }
+		e := envelope()
+		e.ReversePath = mail.MustParseAddress(from)
+		v := mailauth.BeginFor(t.Context(), w, e, known)
+		m, err := message.Read(strings.NewReader(text), message.Limits{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return m
-	}
-	verify := func(known mailauth.Client) mailauth.Results {
-		z.asked = nil
-		v := mailauth.BeginFor(t.Context(), worldOf(z), envelope(), known)
-		first := m()
-		v.Header(first.Header)
-		if _, err := io.Copy(v, first.Body); err != nil {
+		v.Header(m.Header)
+		if _, err := io.Copy(v, m.Body); err != nil {
 			t.Fatal(err)
 		}
 		return v.Results()
 	}
-	first := verify(mailauth.Client{})
+	first := verify("a@example.net", text, mailauth.Client{})
 	asked := len(z.asked)
-	second := verify(first.Client())
+	second := verify("a@example.net", text, first.Client())
 	if got, want := second.Field().String(), first.Field().String(); got != want {
 		t.Errorf("the second message says\n%s\nthe first said\n%s", got, want)
 	}
-	if len(z.asked) != asked-4 { // PTR and A of iprev, TXT and A of the HELO name
+	if len(z.asked) != 1 { // the key
 		t.Errorf("asked %d questions, then %d: %q", asked, len(z.asked), z.asked)
 	}
-	first.IPRev.Result, first.SPF.HELO.Result = mailauth.IPRevTempError, spf.TempError
-	if known := first.Client(); known.IPRev.Result != "" || known.HELO.Result != "" {
+	t.Run("another sender", func(t *testing.T) {
+		r := verify("b@example.net", strings.Replace(text, "a@example.net", "a@example.org", 1), second.Client())
+		if r.SPF.Result != spf.Pass || len(z.asked) < 2 || r.DMARC.Author != mail.MustParseDomain("example.org") {
+			t.Errorf("SPF %s, author %s, asked %q", r.SPF.Result, r.DMARC.Author, z.asked)
+		}
+	})
+	t.Run("a record about one sender", func(t *testing.T) {
+		one := verify("a@example.org", text, second.Client())
+		other := verify("b@example.org", text, one.Client())
+		if one.SPF.Result != spf.Pass || other.SPF.Result != spf.Fail {
+			t.Errorf("%s, then %s", one.SPF.Result, other.SPF.Result)
+		}
+	})
+	t.Run("not for long", func(t *testing.T) {
+		clock = clock.Add(time.Minute)
+		verify("a@example.net", text, second.Client())
+		if len(z.asked) != asked-4 { // all but PTR and A of iprev, TXT and A of the HELO name
+			t.Errorf("asked %d questions, a minute later %d: %q", asked, len(z.asked), z.asked)
+		}
+	})
+	first.IPRev.Result, first.SPF.HELO.Result, first.SPF.MailFrom.Result = mailauth.IPRevTempError, spf.TempError, spf.TempError
+	first.DMARC.Discovery.Err = world.ErrTemporary
+	if known := first.Client(); known.IPRev.Result != "" || known.HELO.Result != "" || known.MailFrom.Result != "" || !known.Policy.Author.IsZero() {
 		t.Error("a failed lookup is remembered")
 	}
 }

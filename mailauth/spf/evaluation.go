@@ -36,6 +36,7 @@ type Evaluation struct {
 	Lookups     int         // terms that looked something up, at most 10
 	Voids       int         // of them, those that found nothing
 	Reason      string      // why none, temperror or permerror, one line; "" for the rest
+	Personal    bool        // the local part of the sender was looked at: holds for that sender only
 	Trace       []Step      // every record and term looked at, in order
 }
 

@@ -48,8 +48,10 @@ func (c *check) expandText(m MacroString, at place) string {
 func (c *check) value(letter byte, at place) string {
 	switch letter {
 	case 's':
+		c.out.Personal = true
 		return c.sender.Local + "@" + c.sender.Domain.String()
 	case 'l':
+		c.out.Personal = true
 		return c.sender.Local
 	case 'o':
 		return c.sender.Domain.String()
