@@ -17,7 +17,9 @@ CREATE TABLE queue_job (
 	warned      BIGINT NOT NULL DEFAULT 0,
 	why         TEXT   NOT NULL DEFAULT '', -- of a held one; on a leased one: hold it when it comes back
 	reply       TEXT   NOT NULL DEFAULT ''  -- the last answer, in words
-);
+) WITH (autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_scale_factor = 0.01);
+-- A fifth of a million rows, as usual, is too much to be left dead at the beginning
+-- of an index that is always read from its beginning.
 CREATE INDEX queue_due         ON queue_job (due)         WHERE state = 0;
 CREATE INDEX queue_leased      ON queue_job (worker)      WHERE state = 1;
 CREATE INDEX queue_parked      ON queue_job (lane, id)    WHERE state = 2;
@@ -47,7 +49,7 @@ CREATE TABLE queue_count (
 	total    BIGINT NOT NULL,
 	held     BIGINT NOT NULL,
 	deferred BIGINT NOT NULL
-);
+) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
 
 CREATE FUNCTION queue_count_in() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
