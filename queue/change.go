@@ -39,10 +39,25 @@ func (q *Queue) Hold(ctx context.Context, s Selection, why string) (Changed, err
 	return c, nil
 }
 
-// Release lets held jobs go: they are due at once.
+// Release lets held jobs go: they are due at once. Those in delivery that were to be
+// held when they come back are not.
 func (q *Queue) Release(ctx context.Context, s Selection) (Changed, error) {
-	return q.change(ctx, s, WasReleased, "", []State{Held},
+	c, err := q.change(ctx, s, WasReleased, "", []State{Held},
 		`UPDATE queue_job SET state = 0, why = '', due = $1`, store.Micros(q.now()))
+	if err != nil {
+		return c, err
+	}
+	s.States = nil
+	where, args := s.where(1)
+	err = q.store.Write(ctx, func(tx *store.Tx) error {
+		n, err := tx.Exec(`UPDATE queue_job SET why = '' WHERE state = 1 AND why <> '' AND `+where, args...)
+		c.Busy = int(n)
+		return err
+	})
+	if err != nil {
+		return c, fmt.Errorf("release messages in delivery: %w", err)
+	}
+	return c, nil
 }
 
 // Retry makes waiting and parked jobs due at once, whatever is known against their

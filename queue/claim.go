@@ -41,6 +41,7 @@ func (q *Queue) Claim(ctx context.Context, want Want) ([]Job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("claim messages: %w", err)
 	}
+	q.handOut(jobs)
 	return jobs, nil
 }
 

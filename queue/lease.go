@@ -51,6 +51,7 @@ func (q *Queue) Leave(ctx context.Context) error {
 	q.mu.Lock()
 	worker := q.worker
 	q.worker = 0
+	clear(q.out)
 	q.mu.Unlock()
 	if worker == 0 {
 		return nil

@@ -46,7 +46,9 @@ type Queue struct {
 	worker int64     // our row in queue_worker; 0 before Start
 	beaten time.Time // when the last beat that got through began; monotonic
 	seen   map[int64]pulse
-	held   int // as last told to Alert
+	held   int            // as last told to Alert
+	out    map[int64]bool // leases that somebody in this process holds
+	strays map[int64]bool // leases that nobody held when Tend last looked
 }
 
 // pulse is what was seen of another worker.
@@ -62,7 +64,7 @@ func New(st *store.Store, o Options) *Queue {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Queue{store: st, options: o, log: o.Log, seen: map[int64]pulse{}}
+	return &Queue{store: st, options: o, log: o.Log, seen: map[int64]pulse{}, out: map[int64]bool{}}
 }
 
 // Schedule is the schedule of this queue.

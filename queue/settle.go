@@ -26,6 +26,11 @@ type Outcome struct {
 // them by what it finds out itself.
 func (q *Queue) Settle(tx *store.Tx, outcomes ...Outcome) (settled []bool, err error) {
 	settled = make([]bool, len(outcomes))
+	tx.AfterCommit(func() {
+		for i := range outcomes {
+			q.takeIn(outcomes[i].Job.ID)
+		}
+	})
 	if err := settleDone(tx, outcomes, settled); err != nil {
 		return nil, fmt.Errorf("settle messages: %w", err)
 	}
@@ -154,6 +159,7 @@ func (q *Queue) giveBack(ctx context.Context, jobs []Job, statement string, more
 	byWorker := map[int64][]int64{}
 	for i := range jobs {
 		byWorker[jobs[i].worker] = append(byWorker[jobs[i].worker], jobs[i].ID)
+		q.takeIn(jobs[i].ID) // also when the rest fails: whoever gives back keeps nothing
 	}
 	if len(byWorker) == 0 {
 		return nil

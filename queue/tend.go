@@ -14,11 +14,14 @@ const (
 )
 
 // Tend does what nobody waits for: parked jobs that rested long enough are looked
-// at again, times written under a wrong clock are brought back, counters folded,
+// at again, leases that nobody holds are freed, times written under a wrong clock are brought back, counters folded,
 // and held messages announced.
 func (q *Queue) Tend(ctx context.Context) error {
 	now := q.now()
 	if err := q.unpark(ctx, now); err != nil {
+		return err
+	}
+	if err := q.freeStrays(ctx); err != nil {
 		return err
 	}
 	if err := q.bringBack(ctx, now); err != nil {
