@@ -15,6 +15,7 @@ var (
 	notYours    = answer{550, mail.EnhancedCode{Class: 5, Subject: 7, Detail: 1}}
 	noSuchFrom  = answer{550, mail.EnhancedCode{Class: 5, Subject: 1, Detail: 8}}
 	unknownUser = answer{550, mail.EnhancedCode{Class: 5, Subject: 1, Detail: 1}}
+	badOption   = answer{501, mail.EnhancedCode{Class: 5, Subject: 5, Detail: 4}}
 	badRcpt     = answer{553, mail.EnhancedCode{Class: 5, Subject: 1, Detail: 3}}
 	badFrom     = answer{553, mail.EnhancedCode{Class: 5, Subject: 1, Detail: 7}}
 	localOnly   = answer{550, mail.EnhancedCode{Class: 5, Subject: 7, Detail: 1}}

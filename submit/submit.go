@@ -158,6 +158,9 @@ func (s *Submitter) send(ctx context.Context, l *letter) error {
 	if err := s.checkReversePath(ctx, &l.Principal, l.From); err != nil {
 		return err
 	}
+	if err := l.checkReports(); err != nil {
+		return err
+	}
 	spool := s.store.NewSpool()
 	defer spool.Close()
 	if err := s.read(ctx, l, spool); err != nil {
