@@ -274,7 +274,11 @@ func (s *server) close(ctx context.Context) error {
 		errs = append(errs, s.store.Close())
 	}
 	err := errors.Join(errs...)
-	s.log.Info("stopped", "error", err)
+	if err != nil {
+		s.log.Error("stopped", "error", err)
+	} else {
+		s.log.Info("stopped")
+	}
 	return err
 }
 
