@@ -157,6 +157,7 @@ func TestHangs(t *testing.T) {
 		t.Run(phase, func(t *testing.T) {
 			t.Parallel()
 			p := one(t)
+			p.options.Timeouts.Command, p.options.Timeouts.Data = time.Second, time.Second
 			hung := p.server("hung.example", func(s *server) {
 				s.hang = phase
 				if phase == "STARTTLS" || phase == "handshake" {
@@ -175,7 +176,7 @@ func TestHangs(t *testing.T) {
 			for range 5 {
 				select {
 				case <-good.arrives:
-				case <-time.After(5 * time.Second):
+				case <-time.After(20 * time.Second):
 					t.Fatal("others wait for the one that hangs")
 				}
 			}
@@ -191,7 +192,7 @@ func TestHangs(t *testing.T) {
 			if twice := strings.Contains(why.Transcript+why.LastReply, "may arrive twice"); twice != (phase == ".") {
 				t.Errorf("it says that the message may arrive twice: %t\n%s", twice, why.LastReply)
 			}
-			hung.hang = "" // the goroutines of before are over
+			hung.recover()
 			p.retry()
 			p.event(id, journal.Sent, 1)
 		})

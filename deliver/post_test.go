@@ -177,8 +177,9 @@ func open(t *testing.T, st *store.Store) *post {
 	p.mailbox = &letterbox{st: st, arrived: make(chan struct{}, 1000)}
 	p.options = deliver.Options{
 		Store: st, Queue: p.q, World: p.w, Reports: p.mailbox,
-		HELO:     func(netip.Addr) mail.Domain { return mail.MustParseDomain("mx.example.com") },
-		Timeouts: deliver.Timeouts{Connect: time.Second, Command: 300 * time.Millisecond, Data: 300 * time.Millisecond, Idle: 100 * time.Millisecond, Stop: time.Second},
+		HELO: func(netip.Addr) mail.Domain { return mail.MustParseDomain("mx.example.com") },
+		// Long, so that a slow machine is not taken for a hanging server; tests that wait for the end set their own.
+		Timeouts: deliver.Timeouts{Connect: 20 * time.Second, Command: 20 * time.Second, Data: 20 * time.Second, Idle: 100 * time.Millisecond, Stop: time.Second},
 		Alert:    func(_ context.Context, a deliver.Alert) { p.alerts <- a },
 		Log:      slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
@@ -255,7 +256,7 @@ func (p *post) putBody(body, to string, change ...func(*queue.Message)) mail.Tra
 // whenever the journal may have grown.
 func (p *post) wait(what string, f func() bool) {
 	p.t.Helper()
-	deadline := time.After(8 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !f() {

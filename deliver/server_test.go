@@ -94,13 +94,27 @@ func (s *server) session(conn net.Conn) {
 		d.say("421 4.7.0 too many connections")
 		return
 	}
-	if s.hang == "banner" {
+	if s.hangs("banner") {
 		d.silence()
 		return
 	}
 	d.say(s.answer("banner", "220 "+s.name+" ESMTP"))
 	for d.step() {
 	}
+}
+
+// hangs reports whether it falls silent there.
+func (s *server) hangs(at string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hang == at
+}
+
+// recover ends its silence, for dialogues to come.
+func (s *server) recover() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hang = ""
 }
 
 // dialogue is the server's side of one connection.
@@ -149,7 +163,7 @@ func (d *dialogue) step() bool {
 	verb, _, _ := strings.Cut(strings.ToUpper(line), " ")
 	verb, _, _ = strings.Cut(verb, ":")
 	switch {
-	case d.s.hang == verb:
+	case d.s.hangs(verb):
 		d.silence()
 		return false
 	case d.s.cut == verb:
@@ -192,7 +206,7 @@ func (d *dialogue) hello() string {
 
 func (d *dialogue) starttls(line string) bool {
 	d.say(d.s.answer(line, "220 go"))
-	if d.s.hang == "handshake" {
+	if d.s.hangs("handshake") {
 		d.silence()
 		return false
 	}
@@ -225,7 +239,7 @@ func (d *dialogue) data(line string) bool {
 		b.WriteString(strings.TrimPrefix(line, "."))
 	}
 	switch {
-	case d.s.hang == ".":
+	case d.s.hangs("."):
 		d.silence()
 		return false
 	case d.s.cut == ".":

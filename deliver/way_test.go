@@ -120,7 +120,6 @@ func TestRequireTLS(t *testing.T) {
 func TestSlowDestinationsParkTheirSurplus(t *testing.T) {
 	p := one(t)
 	slow, good := p.server("slow.example"), p.server("good.example")
-	p.options.Timeouts.Command = 10 * time.Second
 	gate := make(chan struct{})
 	slow.gate = gate
 	const n = 1500
@@ -182,7 +181,6 @@ func TestTwoProcesses(t *testing.T) {
 		}
 		p := open(t, st)
 		s := p.server("one.example")
-		p.options.Timeouts.Command = 5 * time.Second
 		p.putMany("a@one.example", 400)
 		var running sync.WaitGroup
 		ctx, cancel := context.WithCancel(t.Context())
@@ -204,7 +202,6 @@ func TestTwoProcesses(t *testing.T) {
 // TestLargeBody: it is streamed, from its file, and arrives whole.
 func TestLargeBody(t *testing.T) {
 	p := one(t)
-	p.options.Timeouts.Command = 5 * time.Second
 	s := p.server("one.example", func(s *server) { s.ext = []string{"SIZE"} })
 	body := "Subject: large\r\n\r\n" + strings.Repeat(".a line that begins with a dot\r\n", 100_000)
 	id := p.putBody(body, "a@one.example")
