@@ -185,6 +185,38 @@ func TestServeStops(t *testing.T) {
 }
 
 // What stops serve is one line, a hint and the exit code.
+// TestServeWatchdog: the service manager restarts what hangs, and nothing that is only not
+// ready: a full disk does not get emptier by that.
+func TestServeWatchdog(t *testing.T) {
+	st, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Clock: time.Now, MinFree: 1 << 62})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	if _, err := st.Room(t.Context()); !errors.Is(err, store.ErrFull) {
+		t.Fatal("there is room")
+	}
+	if hangs(t.Context(), st, time.Minute) {
+		t.Error("a full disk hangs")
+	}
+	begun, end, written := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		written <- st.Write(t.Context(), func(*store.Tx) error {
+			close(begun)
+			<-end
+			return nil
+		})
+	}()
+	<-begun
+	if !hangs(t.Context(), st, 10*time.Millisecond) {
+		t.Error("nothing is written, and all is well")
+	}
+	close(end)
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestServeRefusesToStart(t *testing.T) {
 	v := settle(t, "", lab.Options{Bare: true})
 	more := func(text string) string {

@@ -217,7 +217,7 @@ func (s *server) run(ctx context.Context, hangup <-chan os.Signal) error {
 		case <-hangup:
 			s.reloadAndTell(ctx)
 		case <-watchdog.C:
-			if s.readiness(ctx).Ready {
+			if !hangs(ctx, s.store, hangTime) {
 				s.tell(ctx, "WATCHDOG=1")
 			}
 		case err := <-failed:
@@ -245,6 +245,21 @@ func (s *server) tell(ctx context.Context, state string) {
 	}
 }
 
+// hangTime is how long the store may take to commit nothing.
+const hangTime = 10 * time.Second
+
+// hangs reports whether only a restart could help: nothing gets through our own store. A
+// full disk, a missing certificate, or a database elsewhere that is gone is no reason to
+// kill sessions every minute; who asks for readiness hears of those.
+func hangs(ctx context.Context, st *store.Store, patience time.Duration) bool {
+	if st.Engine() != store.SQLite {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return errors.Is(st.Write(ctx, func(tx *store.Tx) error { return tx.Lock("watchdog") }), context.DeadlineExceeded)
+}
+
 // stopTime is how long a stop may take: sessions finish, or are cut.
 const stopTime = 9 * time.Second
 
@@ -259,13 +274,13 @@ func (s *server) close(ctx context.Context) error {
 	}
 	s.log.Info("stopping")
 	close(s.stopping)
+	s.stop() // deliveries end beside the sessions: one after the other would take twice as long
 	var errs []error
 	if now := s.now.Load(); now != nil {
 		errs = append(errs, now.shutdown(ctx))
 	}
 	s.board.closeAll()
 	s.retired.Wait()
-	s.stop()
 	errs = append(errs, s.parts.Wait())
 	if s.accounts != nil {
 		s.accounts.Close()
