@@ -111,6 +111,10 @@ func (p *Policy) End(s *Session) {
 	}
 }
 
+// MayNote reports whether a refusal of this client is to be kept in the journal. The log
+// has all of them.
+func (p *Policy) MayNote(s *Session) bool { return p.rates.mayNote(s.IP, p.o.World.Now()) }
+
 // IPRev waits for what the reverse DNS says of the client, so that nobody needs to
 // ask for it again.
 func (s *Session) IPRev(ctx context.Context) (mailauth.IPRev, bool) {

@@ -51,6 +51,7 @@ type count struct {
 	open     int
 	began    bucket
 	refusals bucket
+	notes    bucket
 }
 
 // bucket is a leaky bucket: what flowed in drains at an even rate.
@@ -172,6 +173,22 @@ func (r *rates) blamed(ip netip.Addr, now time.Time) bool {
 	defer r.mu.Unlock()
 	limit := r.limits.Refusals
 	return limit > 0 && r.of(single(ip)).refusals.add(now, 0, limit, time.Hour) > float64(limit-1)
+}
+
+// maxNotes is how many refusals of one client in an hour are worth a row each in the
+// journal: who knocks a thousand times a minute must not fill the disk.
+const maxNotes = 600
+
+// mayNote counts a row.
+func (r *rates) mayNote(ip netip.Addr, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	notes := &r.of(single(ip)).notes
+	if notes.add(now, 0, maxNotes, time.Hour) > maxNotes-1 {
+		return false
+	}
+	notes.add(now, 1, maxNotes, time.Hour)
+	return true
 }
 
 // crowd limits connections. It is the one stage that answers at connect: there is

@@ -64,6 +64,23 @@ func TestRatesOfIPv6(t *testing.T) {
 	}
 }
 
+func TestNotesAreBounded(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	r := newRates(Limits{})
+	kept := 0
+	for range 100_000 {
+		if r.mayNote(netip.MustParseAddr("192.0.2.1"), now) {
+			kept++
+		}
+	}
+	if kept != maxNotes || !r.mayNote(netip.MustParseAddr("192.0.2.2"), now) || !r.mayNote(netip.Addr{}, now) {
+		t.Errorf("%d rows of one client", kept)
+	}
+	if !r.mayNote(netip.MustParseAddr("192.0.2.1"), now.Add(time.Minute)) {
+		t.Error("never again")
+	}
+}
+
 func TestRatesDrain(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	ip := netip.MustParseAddr("2001:db8::1")

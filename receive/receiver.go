@@ -104,13 +104,20 @@ func (r *Receiver) Close() {
 	r.dropIdle()
 }
 
-// Sweep forgets what greylisting need not remember any more, some rows at a time, and
-// says how many. Call it now and then; without greylisting it does nothing.
-func (r *Receiver) Sweep(ctx context.Context) (int64, error) {
+// Sweep forgets what greylisting need not remember any more, some rows at a time until
+// there are no more, and says how many. Call it now and then; without greylisting it does
+// nothing.
+func (r *Receiver) Sweep(ctx context.Context) (total int64, err error) {
 	if !r.o.Greylist {
 		return 0, nil
 	}
-	return policy.ForgetMeetings(ctx, r.o.Store, r.o.World.Now())
+	for {
+		n, err := policy.ForgetMeetings(ctx, r.o.Store, r.o.World.Now())
+		total += n
+		if err != nil || n == 0 {
+			return total, err
+		}
+	}
 }
 
 // Open is a connection on port 25: for smtp.ServerOptions.Open.

@@ -12,8 +12,8 @@ import (
 	"github.com/allgreen-mail/allgreen/store"
 )
 
-// maxEvents is how many refusals of one connection the journal keeps; the log has
-// them all.
+// maxEvents is how many refusals of one connection the journal keeps, as long as there
+// are not too many of the client's; the log has them all.
 const maxEvents = 50
 
 // refuse puts a refusal into the log, and keeps it for the journal.
@@ -40,7 +40,7 @@ func (s *session) failed(err error, what string) mail.Reply {
 }
 
 func (s *session) keep(e journal.Event) {
-	if len(s.events) == maxEvents {
+	if len(s.events) == maxEvents || !s.r.policy.MayNote(s.state) {
 		return
 	}
 	e.Trace, e.Time, e.From = s.trace, s.r.o.World.Now(), s.state.ReversePath.String()
