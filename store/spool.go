@@ -13,11 +13,12 @@ import (
 const (
 	chunkSize   = 16 << 10
 	spoolMemory = 1 << 20   // bytes kept in memory; more goes into a file
+	allSpools   = 32 << 20  // bytes of all spools in memory, above which only what is stored inline stays there
 	inlineBody  = 128 << 10 // unless Options.InlineBody says otherwise: bytes up to which a body stands in the database, see docs/decisions/0008-where-bodies-live.md
 )
 
 // Spool takes a body in, before it is known whether it will be stored. It holds 1 MB
-// in memory, and what is larger in a file. It is for one goroutine; its readers may
+// in memory, less when many do, and what is larger in a file. It is for one goroutine; its readers may
 // be used beside one another once writing has ended.
 type Spool struct {
 	store  *Store
@@ -47,7 +48,7 @@ func (sp *Spool) Write(p []byte) (int, error) {
 	if sp.closed || sp.place != "" {
 		return 0, errSpoolDone
 	}
-	if sp.file == nil && sp.size+int64(len(p)) > spoolMemory {
+	if sp.file == nil && sp.size+int64(len(p)) > sp.store.spoolRoom() {
 		if err := sp.moveToFile(); err != nil {
 			return 0, err
 		}
@@ -61,12 +62,22 @@ func (sp *Spool) Write(p []byte) (int, error) {
 		used := int(sp.size % chunkSize)
 		if used == 0 {
 			sp.chunks = append(sp.chunks, sp.store.chunks.Get().(*[chunkSize]byte))
+			sp.store.spooled.Add(chunkSize)
 		}
 		n := copy(sp.chunks[len(sp.chunks)-1][used:], rest)
 		rest = rest[n:]
 		sp.size += int64(n)
 	}
 	return len(p), nil
+}
+
+// spoolRoom is up to how many bytes a spool stays in memory now: strangers decide how many
+// messages come in at a time. What is to stand in the database is never in a file.
+func (s *Store) spoolRoom() int64 {
+	if s.spooled.Load() > allSpools {
+		return s.inline
+	}
+	return spoolMemory
 }
 
 func (sp *Spool) moveToFile() error {
@@ -96,6 +107,7 @@ func (sp *Spool) memory() [][]byte {
 func (sp *Spool) freeChunks() {
 	for _, c := range sp.chunks {
 		sp.store.chunks.Put(c)
+		sp.store.spooled.Add(-chunkSize)
 	}
 	sp.chunks = nil
 }

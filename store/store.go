@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -67,6 +68,7 @@ type Store struct {
 	schemas []Schema
 	watches watches
 	chunks  sync.Pool
+	spooled atomic.Int64 // bytes of spools in memory
 }
 
 // engine is a database.
