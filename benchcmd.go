@@ -22,13 +22,15 @@ type benchCommand struct {
 	Load  benchLoadCommand  `cmd:"" help:"Send mail to a server of yours and measure its answers."`
 	Sink  benchSinkCommand  `cmd:"" help:"Take mail and forget it, as slowly and unwillingly as told."`
 	Floor benchFloorCommand `cmd:"" help:"Take mail and do nothing but append it to a log and sync."`
+	Self  benchSelfCommand  `cmd:"" help:"Compare this server, on this machine, with the floor."`
 }
 
 // Examples end the help text.
 func (benchCommand) Examples() string {
 	return `allgreen bench floor --listen 127.0.0.1:2526
 allgreen bench load 127.0.0.1:2526 --connections 50 --duration 10s
-allgreen bench sink --listen 127.0.0.1:2527 --delay 20ms --defer 0.1`
+allgreen bench sink --listen 127.0.0.1:2527 --delay 20ms --defer 0.1
+allgreen bench self`
 }
 
 // benchLoadCommand is the generator.

@@ -37,10 +37,9 @@ type contest struct {
 // contestant is one server.
 type contestant struct {
 	name      string
-	at        netip.AddrPort
-	recipient mail.Address
+	load      bench.Load // where to, from whom and for whom
 	pid       int
-	delivered func() (int64, error) // how many lie in mailboxes; nil: those that were answered with 250
+	delivered func() (int64, error) // how many are where they belong; nil: those that were answered with 250
 	stop      func() error
 }
 
@@ -57,10 +56,11 @@ const (
 	contestPatience    = 30 * time.Second // for a start, or for deliveries that lag behind
 )
 
-// newContest starts the lab, with our domains in it and our server not yet.
-func newContest(ctx context.Context, dir, program, more string) (_ *contest, err error) {
+// newContest starts the lab, with our domains in it and our server not yet; more are
+// further lines of its configuration.
+func newContest(ctx context.Context, dir, program, more string, zones ...string) (_ *contest, err error) {
 	c := &contest{dir: dir, program: program, world: filepath.Join(dir, "lab.json")}
-	c.lab, c.home, err = settleInLab(ctx, dir, "\n[tls]\nself_signed = true\n[submit]\nsocket = \"\"\n"+more)
+	c.lab, c.home, err = settleInLab(ctx, dir, "\n[tls]\nself_signed = true\n[submit]\nsocket = \"\"\n"+more, zones...)
 	if err != nil {
 		return nil, err
 	}
@@ -110,11 +110,11 @@ func (c *contest) floor(ctx context.Context) (*contestant, error) {
 	if err != nil {
 		return nil, err
 	}
-	each.recipient = c.home.settings.Admin
+	each.load = inbound(netip.AddrPort{}, c.home.settings.Admin)
 	return each, await(ctx, func() error {
 		text, err := os.ReadFile(log)
 		if found := listeningAt.FindSubmatch(text); found != nil {
-			each.at, err = netip.ParseAddrPort(string(found[1]))
+			each.load.To, err = netip.ParseAddrPort(string(found[1]))
 			return err
 		}
 		return errors.Join(err, fmt.Errorf("the floor does not listen: %s", text))
@@ -127,11 +127,11 @@ func (c *contest) serve(ctx context.Context) (*contestant, error) {
 	if err != nil {
 		return nil, err
 	}
-	each.recipient = c.home.settings.Admin
-	each.at = netip.AddrPortFrom(c.home.settings.Addresses[0], c.lab.File().Ports[25])
+	admin := c.home.settings.Admin
+	each.load = inbound(netip.AddrPortFrom(c.home.settings.Addresses[0], c.lab.File().Ports[25]), admin)
 	client := web.NewClient(&world.World{Network: world.Machine()}, filepath.Join(c.home.settings.Data, socketName))
 	if err := await(ctx, func() error {
-		_, err := web.AccountAdd.Do(ctx, client, web.NewAccount{Address: each.recipient.String(), Password: c.home.password})
+		_, err := web.AccountAdd.Do(ctx, client, web.NewAccount{Address: admin.String(), Password: c.home.password})
 		return err
 	}); err != nil {
 		text, _ := os.ReadFile(log)
@@ -192,17 +192,16 @@ type heat struct {
 	peak int64         // octets, the largest process
 }
 
+// inbound is the load of a sender from elsewhere.
+func inbound(to netip.AddrPort, recipient mail.Address) bench.Load {
+	return bench.Load{To: to, HELO: contestHELO, From: contestSender, Sources: []netip.Addr{contestSource}, Recipients: []mail.Address{recipient}}
+}
+
 // run loads a contestant: a warm-up that tells its rate, then as many messages as it
 // takes in about the duration.
-func (each *contestant) run(ctx context.Context, size int, duration time.Duration) (heat, error) {
-	text, err := signedMessage(each.recipient, size, time.Now())
-	if err != nil {
-		return heat{}, err
-	}
-	load := bench.Load{
-		To: each.at, Connections: contestConnections, Duration: contestWarmUp, HELO: contestHELO, From: contestSender,
-		Sources: []netip.Addr{contestSource}, Recipients: []mail.Address{each.recipient}, Messages: [][]byte{text},
-	}
+func (each *contestant) run(ctx context.Context, text []byte, duration time.Duration) (heat, error) {
+	load := each.load
+	load.Connections, load.Duration, load.Messages = contestConnections, contestWarmUp, [][]byte{text}
 	w := &world.World{Network: world.Machine()}
 	warm, err := load.Run(ctx, w)
 	if err != nil {
@@ -259,7 +258,7 @@ func (each *contestant) arrived(ctx context.Context, n int64) error {
 	return await(ctx, func() error {
 		have, err := each.delivered()
 		if err == nil && have < n {
-			err = fmt.Errorf("%d of %d messages were delivered", have, n)
+			err = fmt.Errorf("%d messages were delivered, %d are missing", have, n-have)
 		}
 		return err
 	})

@@ -129,9 +129,9 @@ type neighbourhood interface {
 	Close() error
 }
 
-// settleInLab is joinLab for the default lab.
-func settleInLab(ctx context.Context, dir, more string) (neighbourhood, *home, error) {
-	return joinLab(ctx, dir, more, lab.Options{})
+// settleInLab is joinLab for the default lab and a few zones more.
+func settleInLab(ctx context.Context, dir, more string, zones ...string) (neighbourhood, *home, error) {
+	return joinLab(ctx, dir, more, lab.Options{Zones: zones})
 }
 
 // labSigner signs for a domain of the lab with RSA and 2048 bits.

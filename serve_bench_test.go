@@ -17,6 +17,7 @@ import (
 	"github.com/allgreen-mail/allgreen/bench"
 	"github.com/allgreen-mail/allgreen/lab/peer"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/web"
 )
 
 // BenchmarkInbound takes mail in with the floor of the machine, our server and
@@ -48,35 +49,103 @@ func benchmarkInbound(b *testing.B, size int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	contestants := []*contestant{floor, ours, postfixContestant(b)}
+	text, err := signedMessage(c.home.settings.Admin, size, time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	results := takeTurns(b, text, floor, ours, postfixContestant(b))
+	bare, we := median(results[0]), median(results[1])
+	_, share, _ := ratios(results[1], results[0])
+	b.ReportMetric(bare.rate, "floor-msg/s")
+	b.ReportMetric(100*share, "%-of-floor")
+	b.ReportMetric(float64(we.p99.Microseconds())/1000, "p99-ms")
+	reportAgainstPostfix(b, results[1], results[2])
+}
+
+// takeTurns runs the contestants in turn, b.N rounds.
+func takeTurns(b *testing.B, text []byte, contestants ...*contestant) [][]heat {
+	b.Helper()
 	heats := make([][]heat, len(contestants))
 	for b.Loop() {
 		for i, each := range contestants {
-			h, err := each.run(b.Context(), size, 3*time.Second)
+			h, err := each.run(b.Context(), text, 3*time.Second)
 			if err != nil {
 				b.Fatal(err)
 			}
 			heats[i] = append(heats[i], h)
 		}
 	}
-	bare, we, they := median(heats[0]), median(heats[1]), median(heats[2])
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(bare.rate, "floor-msg/s")
+	return heats
+}
+
+func reportAgainstPostfix(b *testing.B, ours, postfix []heat) {
+	we, they := median(ours), median(postfix)
+	_, times, _ := ratios(ours, postfix)
 	b.ReportMetric(we.rate, "msg/s")
 	b.ReportMetric(they.rate, "postfix-msg/s")
-	b.ReportMetric(100*we.rate/bare.rate, "%-of-floor")
-	b.ReportMetric(we.rate/they.rate, "x-postfix")
-	b.ReportMetric(float64(we.p99.Microseconds())/1000, "p99-ms")
+	b.ReportMetric(times, "x-postfix")
 	b.ReportMetric(float64(we.cpu.Microseconds()), "cpu-us/msg")
 	b.ReportMetric(float64(they.cpu.Microseconds()), "postfix-cpu-us/msg")
 	b.ReportMetric(float64(we.peak)/(1<<20), "MB-peak")
+}
+
+// BenchmarkOutbound sends mail to an address that forwards, and counts it when a sink
+// has it: in with all checks, through the queue and out, against Postfix that passes
+// on to the same sink. Forwards, because the server holds the mail of a login or device
+// that suddenly writes to thousands, as it should.
+func BenchmarkOutbound(b *testing.B) {
+	c, err := newContest(b.Context(), b.TempDir(), build(b), "", `$ORIGIN sink.example.
+$TTL 3600
+@ SOA ns1.nameserver.example. hostmaster 1 7200 1800 1814400 3600
+@ NS ns1.nameserver.example.
+@ MX 10 mx
+mx A 127.10.240.10
+`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := c.close(); err != nil {
+			b.Error(err)
+		}
+	})
+	sink := &bench.Sink{}
+	at := netip.AddrPortFrom(netip.MustParseAddr("127.10.240.10"), c.lab.File().Ports[25])
+	listener, err := machineWorld().Listen(b.Context(), at)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- sink.Serve(ctx, listener) }()
+	b.Cleanup(func() { stop(); <-served })
+	taken := func() (int64, error) { return sink.Taken.Load(), nil }
+	ours, err := c.serve(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	away, to := mail.MustParseAddress("away@allgreen.example"), mail.MustParseAddress("user@sink.example")
+	client := web.NewClient(machineWorld(), filepath.Join(c.home.settings.Data, socketName))
+	if _, err := web.AliasAdd.Do(b.Context(), client, web.Alias{From: away.String(), To: []string{to.String()}}); err != nil {
+		b.Fatal(err)
+	}
+	ours.delivered, ours.load.Recipients = taken, []mail.Address{away}
+	postfix := peer.Postfix(b, peer.Options{OpenRelay: true, NextHop: at})
+	theirs := &contestant{name: "postfix", pid: postfix.PID, delivered: taken, load: inbound(postfix.Addr, to)}
+	text, err := signedMessage(away, 4<<10, time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	results := takeTurns(b, text, ours, theirs)
+	reportAgainstPostfix(b, results[0], results[1])
 }
 
 // postfixContestant is Debian's Postfix with Maildirs.
 func postfixContestant(b *testing.B) *contestant {
 	p := peer.Postfix(b, peer.Options{})
 	return &contestant{
-		name: "postfix", at: p.Addr, pid: p.PID, recipient: mail.MustParseAddress("user@peer.example"),
+		name: "postfix", pid: p.PID, load: inbound(p.Addr, mail.MustParseAddress("user@peer.example")),
 		delivered: func() (int64, error) { return int64(p.Delivered(b)), nil },
 	}
 }
@@ -134,4 +203,28 @@ func benchmarkServe(b *testing.B, size int) {
 	b.ReportMetric(r.P99, "p99-ms")
 	b.ReportMetric(float64(own.Microseconds())/float64(b.N), "cpu-us/msg")
 	b.ReportMetric(float64(stats.Transactions)/float64(max(1, stats.Commits)), "tx/commit")
+}
+
+// BenchmarkIdle is the memory of our server that has started and has nothing to do.
+func BenchmarkIdle(b *testing.B) {
+	c, err := newContest(b.Context(), b.TempDir(), build(b), "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := c.close(); err != nil {
+			b.Error(err)
+		}
+	})
+	ours, err := c.serve(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	var u bench.Usage
+	for b.Loop() {
+		if u, err = bench.UsageOf(ours.pid); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(u.RSS)/(1<<20), "MB-RSS")
 }
