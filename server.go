@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -174,6 +175,7 @@ func (s *server) runParts(ctx context.Context) {
 	run("delivery", s.delivery.run)
 	run("journal", keeper.Run)
 	run("sweep", s.sweep)
+	run("memory", s.giveBackMemory)
 }
 
 // sweepEvery is how often what nobody needs any more is removed.
@@ -201,6 +203,31 @@ func (s *server) sweepOnce(ctx context.Context) {
 	_, greylist := now.receive.Sweep(ctx)
 	if err := errors.Join(expunged, bodies, s.accounts.Sweep(ctx), now.submit.Sweep(ctx), greylist); err != nil && ctx.Err() == nil {
 		s.log.Warn("sweeping failed and will be tried again", "error", err)
+	}
+}
+
+// idleAfter is how long no message was taken before a server counts as idle.
+const idleAfter = 10 * time.Second
+
+// giveBackMemory returns the memory of busy times, and of passwords, to the system
+// whenever the server becomes idle.
+func (s *server) giveBackMemory(ctx context.Context) error {
+	tick := time.NewTicker(idleAfter)
+	defer tick.Stop()
+	seen, given := -1.0, false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		switch now := s.messages(); {
+		case now != seen:
+			seen, given = now, false
+		case !given:
+			debug.FreeOSMemory()
+			given = true
+		}
 	}
 }
 
