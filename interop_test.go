@@ -286,7 +286,7 @@ func (v village) inbox(t *testing.T, id account.ID) (texts []string) {
 		if err != nil {
 			return err
 		}
-		all, err = mailbox.Messages(tx, folder.ID, 0, 1000)
+		all, err = mailbox.Messages(tx, folder.ID, 0, 1<<20)
 		return err
 	})
 	if err != nil {

@@ -42,13 +42,19 @@ type village struct {
 // settle starts our server in a lab, and lets commands find both.
 func settle(t *testing.T, more string, o lab.Options) village {
 	t.Helper()
-	dir := t.TempDir()
+	return settleIn(t, t.TempDir(), more, o, func(*world.World) {})
+}
+
+// settleIn is settle in a folder, and in a world that something happens to.
+func settleIn(t *testing.T, dir, more string, o lab.Options, haunt func(*world.World)) village {
+	t.Helper()
 	l, h, err := joinLab(t.Context(), dir, more, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	v := village{l, h, l.World()}
+	haunt(v.world)
 	if err := h.start(t.Context(), v.world, logOf(t)); err != nil {
 		t.Fatal(err)
 	}

@@ -66,15 +66,32 @@ func sql(t testing.TB, dsn, statement string) {
 	}
 }
 
-// supervise ends the server when the test binary ends, however it does: then its end
-// of the pipe is closed.
-const supervise = `"$1" -D "$2/data" -k "$2" -c listen_addresses= -c max_connections=200 -c shared_buffers=32MB >"$2/log" 2>&1 &
+// supervise ends the server when its pipe is closed, which the end of the test binary
+// does however it comes. The folder is kept when $3 says so.
+const supervise = `"$1" -D "$2/data" -k "$2" -c listen_addresses= -c max_connections=200 -c shared_buffers=32MB >>"$2/log" 2>&1 &
 read end
 kill -QUIT $!
 wait $!
-rm -rf "$2"`
+[ "$3" = keep ] || rm -rf "$2"`
 
 func startServer() (*running, error) {
+	c, err := newCluster()
+	if err != nil {
+		return nil, err
+	}
+	_, pipe, err := c.start("remove")
+	return &running{dsn: c.dsn(), pipe: pipe}, err
+}
+
+// cluster is a folder with a database, and whom the server runs as.
+type cluster struct {
+	postgres, dir string
+	who           *syscall.SysProcAttr
+}
+
+func (c *cluster) dsn() string { return fmt.Sprintf("host=%s user=allgreen dbname=postgres", c.dir) }
+
+func newCluster() (*cluster, error) {
 	initdb, err := find("initdb")
 	if err != nil {
 		return nil, err
@@ -96,17 +113,69 @@ func startServer() (*running, error) {
 	if out, err := init.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	run := exec.Command("/bin/sh", "-c", supervise, "sh", postgres, dir)
-	run.Dir, run.SysProcAttr = dir, who
+	return &cluster{postgres, dir, who}, nil
+}
+
+// start starts the server and waits until it answers. It ends when the pipe does.
+func (c *cluster) start(afterwards string) (*exec.Cmd, io.WriteCloser, error) {
+	run := exec.Command("/bin/sh", "-c", supervise, "sh", c.postgres, c.dir, afterwards)
+	run.Dir, run.SysProcAttr = c.dir, c.who
 	pipe, err := run.StdinPipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := run.Start(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	s := &running{dsn: fmt.Sprintf("host=%s user=allgreen dbname=postgres", dir), pipe: pipe}
-	return s, await(s.dsn, filepath.Join(dir, "log"))
+	return run, pipe, await(c.dsn(), filepath.Join(c.dir, "log"))
+}
+
+// Database is a PostgreSQL of one test, which may stop it and start it again.
+type Database struct {
+	DSN string
+
+	cluster *cluster
+	run     *exec.Cmd
+	pipe    io.WriteCloser
+}
+
+// OwnPostgreSQL starts a PostgreSQL for this test alone. Without the programs the test
+// is skipped, and fails when CI is true.
+func OwnPostgreSQL(t testing.TB) *Database {
+	t.Helper()
+	c, err := newCluster()
+	if errors.Is(err, errNoPostgreSQL) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Database{DSN: c.dsn(), cluster: c}
+	t.Cleanup(func() {
+		if d.run != nil {
+			d.Stop(t)
+		}
+		os.RemoveAll(c.dir)
+	})
+	d.Start(t)
+	return d
+}
+
+// Start starts the server with what is in its folder.
+func (d *Database) Start(t testing.TB) {
+	t.Helper()
+	var err error
+	if d.run, d.pipe, err = d.cluster.start("keep"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Stop ends the server at once, as a crash does, and all connections with it.
+func (d *Database) Stop(t testing.TB) {
+	t.Helper()
+	d.pipe.Close()
+	_ = d.run.Wait() // it was killed
+	d.run = nil
 }
 
 // await waits until the server answers.
