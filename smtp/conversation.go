@@ -60,6 +60,7 @@ type conversation struct {
 
 	now        time.Time // when it last began to wait
 	sentUntil  time.Time // the deadline set for writes
+	unheard    error     // why no reply can be sent any more
 	ends       time.Time // when the session has taken long enough
 	transcript *Transcript
 	over       bool // nothing more is read
@@ -379,9 +380,11 @@ func (c *conversation) flush() error {
 		c.sentUntil = c.now.Add(limit)
 		c.conn.SetWriteDeadline(c.sentUntil)
 	}
-	_, err := c.conn.Write(c.out)
+	if c.unheard == nil { // who took nothing for so long is not given as long for the last words
+		_, c.unheard = c.conn.Write(c.out)
+	}
 	c.out = c.small[:0] // an idle conversation holds no more than this
-	return err
+	return c.unheard
 }
 
 // hangUp sends the last words and closes. Where the client has sent what was not

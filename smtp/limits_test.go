@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -88,6 +90,74 @@ func TestSlowLoris(t *testing.T) {
 		})
 	}
 }
+
+// TestSlowLorisElsewhere has a client be slow where no commands are: before it is
+// greeted, within the handshake, and in reading what it is told.
+func TestSlowLorisElsewhere(t *testing.T) {
+	drip := func(c net.Conn, text string, every time.Duration) {
+		for i := range len(text) {
+			if _, err := io.WriteString(c, text[i:i+1]); err != nil {
+				return
+			}
+			time.Sleep(every)
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		most time.Duration
+		play func(c net.Conn)
+	}{
+		{"a PROXY header in a minute", proxyTimeout + time.Second, func(c net.Conn) { drip(c, "PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\n", 2*time.Second) }},
+		{"a handshake in an hour", handshakeTimeout + time.Second, func(c net.Conn) {
+			io.WriteString(c, "PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\nEHLO x\r\n")
+			in := bufio.NewReader(c)
+			for line := ""; !strings.HasPrefix(line, "250 "); {
+				line, _ = in.ReadString('\n')
+			}
+			io.WriteString(c, "STARTTLS\r\n")
+			in.ReadString('\n')
+			drip(c, "\x16\x03\x01\x02\x00"+strings.Repeat("\x01", 512), 7*time.Second)
+		}},
+		{"nothing is read", 6 * time.Minute, func(c net.Conn) {
+			io.WriteString(c, "PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\n")
+			drip(c, strings.Repeat("NOOP\r\n", 1000), time.Second)
+		}},
+		{"an octet a minute is read", 12 * time.Minute, func(c net.Conn) {
+			io.WriteString(c, "PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\n")
+			for one := make([]byte, 1); ; time.Sleep(time.Minute) {
+				if _, err := c.Read(one); err != nil {
+					return
+				}
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				kept := &shelf{}
+				o := ServerOptions{Name: mail.MustParseDomain("mx.example"), Open: kept.open, ProxyFrom: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+				withTLS(t, &o)
+				client, server := net.Pipe()
+				over := make(chan bool)
+				start := time.Now()
+				go func() { newConversation(NewServer(o), &placed{server}).run(context.Background()); close(over) }()
+				played := make(chan bool)
+				go func() { tt.play(client); close(played) }()
+				<-over
+				if took := time.Since(start); took > tt.most {
+					t.Errorf("borne for %s", took)
+				}
+				client.Close()
+				<-played
+			})
+		})
+	}
+}
+
+// placed is a pipe with an address, which PROXY asks for.
+type placed struct{ net.Conn }
+
+func (*placed) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4000} }
+func (*placed) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 25), Port: 25} }
 
 func TestHonestSlowClient(t *testing.T) {
 	kept := &shelf{}
