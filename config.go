@@ -9,9 +9,10 @@ import (
 )
 
 // checkConfig holds every command to a --config that somebody named: what cannot be
-// read ends it, also where it would not have looked.
-func (c commonFlags) checkConfig() error {
-	if c.Config == "" {
+// read ends it, also where it would not have looked. serve looks itself, and may have
+// more to say.
+func (c commonFlags) checkConfig(command string) error {
+	if c.Config == "" || command == "serve" {
 		return nil
 	}
 	_, err := c.readConfig()

@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, io streams) int {
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	parsed.Bind(io, cli.commonFlags)
-	if err := cli.checkConfig(); err != nil {
+	if err := cli.checkConfig(parsed.Command()); err != nil {
 		return report(io.err, err)
 	}
 	return report(io.err, parsed.Run())

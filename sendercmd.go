@@ -28,6 +28,8 @@ type aliasAddCommand struct {
 	From  string   `arg:"" help:"The address, or @DOMAIN for every address of it that nobody has."`
 	To    []string `required:"" help:"Where its mail goes. Repeatable." placeholder:"ADDRESS" sep:","`
 	Owner string   `help:"The account that gets its failures; without it the domain's admin." placeholder:"ADDRESS"`
+
+	Instead bool `help:"Take the mail away from the account that has this address."`
 }
 
 // Examples end the help text.
@@ -37,7 +39,7 @@ func (aliasAddCommand) Examples() string {
 
 // Run makes the alias. A catch-all takes the mail of every spammer who guesses.
 func (c *aliasAddCommand) Run(ctx context.Context, io streams, common commonFlags) error {
-	_, err := ask(ctx, c.adminFlags, common, web.AliasAdd, web.Alias{From: c.From, To: c.To, Owner: c.Owner})
+	_, err := ask(ctx, c.adminFlags, common, web.AliasAdd, web.Alias{From: c.From, To: c.To, Owner: c.Owner, Instead: c.Instead})
 	if err == nil && strings.HasPrefix(c.From, "@") {
 		fmt.Fprintf(io.err, "allgreen: every made-up address of %s now takes mail; spammers make up many\n", c.From[1:])
 	}

@@ -238,6 +238,7 @@ func TestServeRefusesToStart(t *testing.T) {
 	}{
 		{"nothing to read", "serve --config " + filepath.Join(t.TempDir(), "none.toml"), 66, "none.toml"},
 		{"a broken file", "serve --check --config " + writeFile(t, "b.toml", "hostnme = 1\n"), 78, "hostnme"},
+		{"every problem of a file", "serve --check --config " + writeFile(t, "d.toml", "hostnme = 1\nfoo = 1\n"), 78, "foo"},
 		{"ports taken", "serve --lab --config " + more(""), 69, "listens there already"},
 		{"the folder of another", "serve --lab --config " + writeFile(t, "c.toml", strings.Replace(homeConfig, `"data"`, `"`+v.home.settings.Data+`"`, 1)+"[tls]\nself_signed=true\n[submit]\nsocket=\"\"\n"), 69, "in use"},
 		{"a trusted gateway", "serve --check --config " + more("[[device]]\nname=\"p\"\nnetworks=[\""+own+"/32\"]\nfrom=[\"p@allgreen.example\"]\n[listen]\ndevice=[\":2525\"]\n"), 78, own},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/allgreen-mail/allgreen/account"
@@ -102,6 +103,9 @@ type Alias struct {
 	From  string   `json:"from"`
 	To    []string `json:"to,omitempty"`
 	Owner string   `json:"owner,omitempty"` // gets the failures; absent: the domain's admin
+
+	// Instead says that the account which has the address shall get its mail no more.
+	Instead bool `json:"instead,omitempty"`
 }
 
 // Holding has what a login, device or token sends wait.
@@ -343,10 +347,20 @@ func (p people) addAlias(ctx context.Context, in Alias) (None, error) {
 	case err != nil:
 	case !domain.IsZero():
 		err = p.dir.SetCatchAll(ctx, domain, to, owner)
+	case !in.Instead && !slices.Contains(to, from) && p.isAccount(ctx, from):
+		return None{}, &Error{
+			Kind: Conflict, Text: fmt.Sprintf("%s has a mailbox, which would get nothing any more", from),
+			Hint: fmt.Sprintf("keep a copy there with --to %s as well, or say --instead", from),
+		}
 	default:
 		err = p.dir.AddAlias(ctx, account.Alias{From: from, To: to, Owner: owner})
 	}
 	return None{}, peopleError(err)
+}
+
+func (p people) isAccount(ctx context.Context, address mail.Address) bool {
+	_, err := p.dir.Get(ctx, address)
+	return err == nil
 }
 
 // parseAlias reads an address, or "@example.com" for all of a domain.
@@ -403,6 +417,9 @@ func (p people) hold(ctx context.Context, in Holding) (QueueChanged, error) {
 	if in.Name == "" {
 		return QueueChanged{}, &Error{Kind: Invalid, Text: "whose mail is to be held?", Hint: `name a login, "device:NAME" or "token:NAME"`}
 	}
+	if err := p.knows(ctx, in.Name); err != nil {
+		return QueueChanged{}, err
+	}
 	if in.Why == "" {
 		in.Why = "held by an administrator"
 	}
@@ -411,6 +428,35 @@ func (p people) hold(ctx context.Context, in Holding) (QueueChanged, error) {
 	}
 	done, err := p.queue.Hold(ctx, queue.Selection{Origin: in.Name}, in.Why)
 	return QueueChanged{done.Jobs, done.Busy}, peopleError(err)
+}
+
+// knows refuses a name that nobody has: a hold that holds nobody looks like one that
+// does.
+func (p people) knows(ctx context.Context, name string) error {
+	kind, rest, _ := strings.Cut(name, ":")
+	known := kind == "local" // a user of this machine; they are the system's
+	switch kind {
+	case "device":
+		all, err := p.dir.Devices(ctx)
+		if err != nil {
+			return peopleError(err)
+		}
+		known = slices.ContainsFunc(all, func(d account.Device) bool { return d.Name == rest })
+	case "token":
+		all, err := p.dir.Tokens(ctx)
+		if err != nil {
+			return peopleError(err)
+		}
+		known = slices.ContainsFunc(all, func(t account.TokenInfo) bool { return t.Name == rest })
+	default:
+		if address, err := mail.ParseAddress(name); err == nil {
+			known = p.isAccount(ctx, address)
+		}
+	}
+	if known {
+		return nil
+	}
+	return &Error{Kind: NotFound, Text: fmt.Sprintf("no sender is called %q", name), Hint: `name a login, "device:NAME" or "token:NAME"`}
 }
 
 // free lets a sender go on; what was held goes out, or away.

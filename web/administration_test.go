@@ -86,7 +86,17 @@ func TestAccounts(t *testing.T) {
 	do(t, o, AliasAdd, Alias{From: "sales@example.com", To: []string{"anna@example.com", "bob@example.net"}, Owner: anna.Address})
 	do(t, o, AliasAdd, Alias{From: "@example.com", To: []string{"anna@example.com"}})
 	fails(t, o, AliasAdd, Alias{From: "sales@example.net", To: []string{"anna@example.com"}}, Invalid)
+	instead := Alias{From: "Anna@example.com", To: []string{"bob@example.net"}}
+	fails(t, o, AliasAdd, instead, Conflict) // her mail would go elsewhere, and nobody said so
+	instead.Instead = true
+	do(t, o, AliasAdd, instead)
+	do(t, o, AliasRemove, instead)
+	do(t, o, AliasAdd, Alias{From: "anna@example.com", To: []string{"anna@example.com", "bob@example.net"}})
+	do(t, o, AliasRemove, Alias{From: "anna@example.com"})
 	do(t, o, AccountPassword, NewPassword{anna.Address, "another long password"})
+	for _, nobody := range []string{"ana@example.com", "device:nosuch", "token:nosuch", "web"} {
+		fails(t, o, PrincipalHold, Holding{Name: nobody}, NotFound)
+	}
 	do(t, o, PrincipalHold, Holding{Name: anna.Address, Why: "stolen"})
 	d := do(t, o, AccountShow, anna)
 	if d.Address != anna.Address || d.Quota != 5e9 || d.Held != "stolen" || len(d.AppPasswords) != 1 || len(d.Aliases) != 2 || len(d.Folders) == 0 {
@@ -184,6 +194,7 @@ func TestQueueAndLog(t *testing.T) {
 	}
 	do(t, o, QueueRelease, QueueChange{QueueSelection: this})
 	do(t, o, QueueRetry, QueueChange{QueueSelection: this})
+	do(t, o, AccountAdd, NewAccount{Address: "anna@example.com", Password: "correct horse battery"})
 	do(t, o, PrincipalHold, Holding{Name: "anna@example.com"})
 	if done := do(t, o, PrincipalFree, Freeing{Name: "anna@example.com", Drop: true}); done.Changed != 1 {
 		t.Errorf("a stolen password's mail is still there: %+v", done)
