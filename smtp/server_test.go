@@ -60,6 +60,9 @@ func (s *shelfSession) Hello(_ context.Context, p Peer) mail.Reply {
 }
 
 func (s *shelfSession) Mail(_ context.Context, from mail.Address, o MailOptions) mail.Reply {
+	if strings.HasPrefix(from.Local, "later") {
+		return mail.NewReply(451, mail.EnhancedCode{Class: 4, Subject: 3}, "not now")
+	}
 	s.letter = letter{peer: s.open, from: from, mail: o, login: s.login}
 	return mail.Reply{}
 }

@@ -10,6 +10,7 @@ import (
 // transaction is what was said since MAIL. The zero value is none.
 type transaction struct {
 	begun    bool
+	declined bool // MAIL was refused: what comes behind it in the same flight is no error
 	options  MailOptions
 	accepted int // recipients
 	refused  int
@@ -43,6 +44,7 @@ func (c *conversation) mail(ctx context.Context, args string) {
 		return
 	}
 	from, err := mail.ParsePath(path)
+	c.transaction = transaction{}
 	switch {
 	case err != nil:
 		c.fault("501 5.1.7 bad sender address syntax")
@@ -50,9 +52,12 @@ func (c *conversation) mail(ctx context.Context, args string) {
 		c.fault("553 5.6.7 a sender outside ASCII needs SMTPUTF8") // RFC 6531 section 3.5
 	case o.Size > c.server.options.MaxSize:
 		c.say("552 5.3.4 message too big") // RFC 1870 section 6.1
+		c.transaction.declined = true
 	case c.answer(c.session.Mail(ctx, from, o), "250 2.1.0 sender ok"):
 		c.transaction = transaction{begun: true, options: o}
 		c.server.stats.transactions.Add(1)
+	default:
+		c.transaction.declined = true
 	}
 }
 
@@ -60,7 +65,8 @@ func (c *conversation) mail(ctx context.Context, args string) {
 func (c *conversation) rcpt(ctx context.Context, args string) {
 	t := &c.transaction
 	if !t.begun {
-		c.sequence("say MAIL first")
+		c.noTransaction(t.refused < c.server.options.MaxRecipients)
+		t.refused++
 		return
 	}
 	path, params, ok := cutPath(args, "TO:")
@@ -93,14 +99,27 @@ func (c *conversation) mayTakeData() bool {
 	switch t := c.transaction; {
 	case t.accepted > 0:
 		return true
+	case !t.begun:
+		c.noTransaction(true)
+		c.transaction = transaction{}
 	case t.refused > 0:
 		c.say("554 5.5.1 no valid recipients") // RFC 5321 section 3.3
-	case t.begun:
-		c.sequence("say RCPT first")
 	default:
-		c.sequence("say MAIL first")
+		c.sequence("say RCPT first")
 	}
 	return false
+}
+
+// noTransaction refuses RCPT and DATA without MAIL. Where MAIL was refused they may
+// have been in its flight (RFC 2920 section 3.1): that is nobody's error, as long as
+// they are few.
+func (c *conversation) noTransaction(few bool) {
+	const line = "say MAIL first"
+	if c.transaction.declined && few {
+		c.say("503 5.5.1 " + line)
+		return
+	}
+	c.sequence(line)
 }
 
 func (c *conversation) helloVerb() string {
