@@ -301,6 +301,8 @@ func (v village) commands(t *testing.T) {
 	admin("account list")
 	admin("account show bob@evergreen.example")
 	admin("account alias add sales@allgreen.example --to bob@evergreen.example")
+	admin("account alias add crm@evergreen.example --to bob@evergreen.example")
+	admin("account alias add printer@allgreen.example --to bob@evergreen.example")
 	admin("account alias list")
 	admin("account app-password bob@evergreen.example phone")
 	admin("account token add crm --owner bob@evergreen.example --from crm@evergreen.example")

@@ -127,6 +127,13 @@ func TestAccounts(t *testing.T) {
 func TestSenders(t *testing.T) {
 	o := newOffice(t)
 	do(t, o, AccountAdd, NewAccount{Address: "anna@example.com", Password: "correct horse battery"})
+	nobody := Token{Name: "crm", Owner: "anna@example.com", From: []string{"crm@example.com"}}
+	fails(t, o, TokenAdd, nobody, Invalid)
+	for _, from := range []string{"crm@elsewhere.example", "elsewhere.example"} {
+		fails(t, o, TokenAdd, Token{Name: "crm", Owner: "anna@example.com", From: []string{from}}, Invalid)
+	}
+	do(t, o, AliasAdd, Alias{From: "crm@example.com", To: []string{"anna@example.com"}})
+	do(t, o, AliasAdd, Alias{From: "printer@example.com", To: []string{"anna@example.com"}})
 	secret := do(t, o, TokenAdd, Token{Name: "crm", Owner: "anna@example.com", From: []string{"crm@example.com"}})
 	if !strings.HasPrefix(secret.Secret, "allgreen-") {
 		t.Errorf("a token is %q", secret.Secret)

@@ -2,12 +2,15 @@ package web
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"time"
 
 	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/store"
 )
 
 // The calls about devices and API tokens: what sends without being a person.
@@ -75,6 +78,33 @@ func parseSenders(texts []string) ([]account.Sender, error) {
 	return all, nil
 }
 
+// reach wants that somebody reads what is answered to these senders: the first message
+// would be refused otherwise, and say so to a program.
+func (p people) reach(ctx context.Context, senders []account.Sender) error {
+	return p.store.Read(ctx, func(tx *store.Tx) error {
+		for _, s := range senders {
+			if s.Address.IsZero() {
+				if !p.dir.IsLocal(s.Domain) {
+					return &Error{Kind: Invalid, Text: fmt.Sprintf("%s is no domain of ours", s.Domain), Hint: "the configuration lists the domains"}
+				}
+				continue
+			}
+			switch _, err := p.dir.Resolve(tx, s.Address); {
+			case errors.Is(err, account.ErrNotLocal):
+				return &Error{Kind: Invalid, Text: fmt.Sprintf("%s is not ours to write as", s.Address), Hint: "the configuration lists the domains"}
+			case errors.Is(err, account.ErrNoMailbox):
+				return &Error{
+					Kind: Invalid, Text: fmt.Sprintf("%s does not exist here, so nobody could answer it", s.Address),
+					Hint: fmt.Sprintf("make it lead to somebody first: allgreen account alias add %s --to ...", s.Address),
+				}
+			case err != nil:
+				return peopleError(err)
+			}
+		}
+		return nil
+	})
+}
+
 func senderNames(all []account.Sender) []string {
 	names := []string{}
 	for _, s := range all {
@@ -86,6 +116,9 @@ func senderNames(all []account.Sender) []string {
 func (p people) addToken(ctx context.Context, in Token) (Secret, error) {
 	senders, err := parseSenders(in.From)
 	if err != nil {
+		return Secret{}, err
+	}
+	if err := p.reach(ctx, senders); err != nil {
 		return Secret{}, err
 	}
 	owner, err := p.find(ctx, in.Owner)
@@ -120,6 +153,9 @@ func (p people) addDevice(ctx context.Context, in Device, check NetworkCheck) (N
 	dev := account.Device{Name: in.Name, LocalOnly: in.LocalOnly, Limits: account.Limits{PerHour: in.RecipientsPerHour, PerDay: in.RecipientsPerDay}}
 	var err error
 	if dev.Senders, err = parseSenders(in.From); err != nil {
+		return None{}, err
+	}
+	if err := p.reach(ctx, dev.Senders); err != nil {
 		return None{}, err
 	}
 	for _, text := range in.Networks {
