@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"reflect"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/allgreen-mail/allgreen/config"
 	"github.com/allgreen-mail/allgreen/deliver"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/world"
 )
 
 // delivery is the one part that a reload stops and starts again, and only when what
@@ -23,12 +26,16 @@ type delivery struct {
 
 // deliverOptions are what delivering goes by. HELO names follow reloads by
 // themselves.
-func (s *server) deliverOptions(c *config.Config) (deliver.Options, error) {
+func (s *server) deliverOptions(ctx context.Context, c *config.Config) (deliver.Options, error) {
 	o := deliver.Options{
 		Store: s.store, Queue: s.queue, World: s.world, HELO: s.identity.HELO, Reports: &deliver.Owners{Store: s.store, World: s.world, Accounts: s.accounts, Accept: s.accept}, Alert: s.alertDelivery, Refused: s.noteRefused, Log: s.log,
 	}
 	for _, a := range c.Egress() {
 		o.Egress = append(o.Egress, a.IP)
+		if isElsewhere(ctx, s.world, a.IP) {
+			o.Elsewhere = append(o.Elsewhere, a.IP)
+			s.log.Info("mail leaves from an address that this machine has not itself", "address", a.IP, "taken for", "that of a translator in front of it")
+		}
 	}
 	if sm := c.Deliver.Smarthost; sm.Host != "" {
 		host, err := mail.ParseDomain(sm.Host)
@@ -38,6 +45,16 @@ func (s *server) deliverOptions(c *config.Config) (deliver.Options, error) {
 		o.Smarthost = &deliver.Smarthost{Host: host, Port: sm.Port, ImplicitTLS: sm.Port == 465, User: sm.User, Password: string(sm.Password)}
 	}
 	return o, nil
+}
+
+// isElsewhere reports whether this machine has not the address itself: behind a
+// translator others see it, and nothing here can be bound to it.
+func isElsewhere(ctx context.Context, w *world.World, ip netip.Addr) bool {
+	l, err := w.Listen(ctx, netip.AddrPortFrom(ip, 0))
+	if err == nil {
+		l.Close()
+	}
+	return errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
 // noteRefused tells submission who writes to addresses that do not exist.
@@ -56,7 +73,7 @@ func newDelivery(s *server, o deliver.Options) *delivery {
 // sameDelivery reports whether a deliverer can go on with these options.
 func sameDelivery(a, b deliver.Options) bool {
 	same := func(x, y []netip.Addr) bool { return reflect.DeepEqual(x, y) }
-	return same(a.Egress, b.Egress) && reflect.DeepEqual(a.Smarthost, b.Smarthost)
+	return same(a.Egress, b.Egress) && same(a.Elsewhere, b.Elsewhere) && reflect.DeepEqual(a.Smarthost, b.Smarthost)
 }
 
 // run delivers until the context ends, with the latest options.

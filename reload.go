@@ -47,7 +47,7 @@ func keepUntilRestart(old, next *config.Config) {
 // change makes a configuration count: first what the generations share, then the
 // next generation. When that cannot be built everything is as before.
 func (s *server) change(ctx context.Context, next *config.Config) error {
-	out, err := s.deliverOptions(next)
+	out, err := s.deliverOptions(ctx, next)
 	if err != nil {
 		return err
 	}

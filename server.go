@@ -133,7 +133,7 @@ func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
 	})
 	s.queue = queue.New(s.store, queue.Options{Clock: s.world.Now, Worker: workerName(c), Record: s.recordChange, Log: s.log})
 	s.accept = accept.New(accept.Options{Store: s.store, World: s.world, SRS: s.identity.SRS(), Log: s.log})
-	out, err := s.deliverOptions(c)
+	out, err := s.deliverOptions(ctx, c)
 	s.delivery = newDelivery(s, out)
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,7 +107,7 @@ func (d *Deliverer) tryOpen(ctx context.Context, w *way, j *queue.Job, useTLS bo
 func (d *Deliverer) dial(ctx context.Context, w *way) (*smtp.Client, *trouble) {
 	dialing, cancel := context.WithTimeout(ctx, d.options.Timeouts.Connect)
 	defer cancel()
-	client, err := smtp.Dial(dialing, d.options.World, w.to, smtp.ClientOptions{Name: w.helo, From: w.from,
+	client, err := smtp.Dial(dialing, d.options.World, w.to, smtp.ClientOptions{Name: w.helo, From: d.bound(w.from),
 		Timeout: d.options.Timeouts.Command, DataTimeout: d.options.Timeouts.Data})
 	if err == nil {
 		return client, nil
@@ -114,6 +115,15 @@ func (d *Deliverer) dial(ctx context.Context, w *way) (*smtp.Client, *trouble) {
 	t := temporary(code(4, 4, 1), "no connection to %s: %s", w.to, plainly(err))
 	t.host = w.name()
 	return nil, t
+}
+
+// bound is what the socket is bound to. Behind a translator it is left to the system:
+// others see the address all the same, and its name is said in EHLO.
+func (d *Deliverer) bound(from netip.Addr) netip.Addr {
+	if slices.Contains(d.options.Elsewhere, from) {
+		return netip.Addr{}
+	}
+	return from
 }
 
 // plainly is a network error without the addresses, which the sentence has already.

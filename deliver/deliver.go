@@ -21,6 +21,7 @@ type Options struct {
 	World     *world.World
 	HELO      func(egress netip.Addr) mail.Domain // the name to say from an address; of the zero address: the host's
 	Egress    []netip.Addr                        // our addresses, the preferred of each family first; none: the system chooses
+	Elsewhere []netip.Addr                        // of those, the ones that a translator in front of this machine has: nothing can be bound to them
 	Reports   Mailer                              // puts failures into mailboxes
 	Smarthost *Smarthost                          // takes everything; nil: mail goes where its MX records point
 	Timeouts  Timeouts

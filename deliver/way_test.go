@@ -47,6 +47,26 @@ func TestEgress(t *testing.T) {
 	}
 }
 
+// TestBehindTranslator: the address that others see is not this machine's own. It cannot be
+// bound, and its name is said all the same.
+func TestBehindTranslator(t *testing.T) {
+	p := one(t)
+	p.options.Egress = []netip.Addr{netip.MustParseAddr("192.0.2.7")}
+	p.options.Elsewhere = p.options.Egress
+	p.options.HELO = func(ip netip.Addr) mail.Domain {
+		if ip == p.options.Egress[0] {
+			return mail.MustParseDomain("seen.example.com")
+		}
+		return mail.MustParseDomain("mx.example.com")
+	}
+	s := p.server("one.example")
+	p.run()
+	p.event(p.put("a@one.example"), journal.Sent, 1)
+	if hello := s.heard("EHLO"); strings.Join(hello, " ") != "EHLO seen.example.com" {
+		t.Errorf("greeted with %q", hello)
+	}
+}
+
 // TestHostOrder: the best preference first, equal ones in any order.
 func TestHostOrder(t *testing.T) {
 	p := one(t)
