@@ -1,12 +1,16 @@
-// Command allgreen audits mail domains and servers, and shows what is wrong and
-// how to mend it.
+// Command allgreen is a mail server, and audits mail domains and servers, its own
+// and any other: it shows what is wrong and how to mend it.
 //
-//	allgreen check example.com     is this domain all right for receivers?
-//	allgreen explain rdns.exists   what does this check mean?
-//	allgreen lab                   an Internet on loopback to try it all in
+//	allgreen check example.com                  is this domain all right for receivers?
+//	allgreen explain rdns.forward-confirmed     what does this check mean?
+//	allgreen serve                              the server that passes
+//	allgreen queue why ID                       why does this message wait?
+//	allgreen lab                                an Internet on loopback to try it all in
 //
-// The files beside this one are one command each; they wire packages together and
-// hold no knowledge of mail.
+// The files beside this one are a command each, or a part of what runs behind serve
+// (server.go assembles it, generation.go is one reading of the configuration,
+// switchboard.go owns the sockets) and lab. They wire packages together and hold no
+// knowledge of mail.
 package main
 
 import (

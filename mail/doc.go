@@ -1,6 +1,6 @@
-// Package mail is the vocabulary of Internet mail: domains, addresses, and
-// replies with their enhanced codes. Everything else in the house is written
-// in these words.
+// Package mail is the vocabulary of Internet mail: domains, addresses,
+// replies with their enhanced codes, and the id that names a message through its
+// life here. Everything else in the house is written in these words.
 //
 //	d, err := mail.ParseDomain("bücher.example")   // xn--bcher-kva.example
 //	a, err := mail.ParseAddress(`"odd local"@[192.0.2.1]`)
