@@ -30,7 +30,7 @@ type parcel struct {
 type attempt struct {
 	mark    string // "p17.2": the second attempt with parcel 17
 	size    int
-	to      []string // accepted at RCPT, or asked for where nobody knows
+	to      []string // who shares its fate: all but those refused before there was any data, or all of those
 	fate    fate
 	reply   mail.Reply // of a refusal
 	at      string     // what it answered
@@ -282,20 +282,7 @@ func (c *carrier) carry(ctx context.Context, p *parcel) {
 	if a.err = err; err != nil {
 		c.hangUp()
 	}
-	for i, f := range fates {
-		to := p.left[i]
-		switch {
-		case f.Reply.IsZero():
-		case f.Reply.IsPositive():
-			a.fate = promised
-		default:
-			a.to = slices.DeleteFunc(a.to, func(s string) bool { return s == to })
-			a.reply, a.at = f.Reply, f.At
-		}
-	}
-	if len(a.to) == 0 && len(fates) > 0 {
-		a.fate, a.to = refused, slices.Clone(p.left)
-	}
+	a.conclude(p.left, fates)
 	c.storm.note(a)
 	if a.fate == promised {
 		p.left = slices.DeleteFunc(slices.Clone(p.left), func(s string) bool { return slices.Contains(a.to, s) })
@@ -308,6 +295,28 @@ func (c *carrier) carry(ctx context.Context, p *parcel) {
 		c.reconnect(a.reply)
 	}
 }
+
+// conclude draws the conclusions of the fates of all who were left. The end of the data
+// is answered once for all that were not refused before it.
+func (a *attempt) conclude(left []string, fates []smtp.Fate) {
+	for i, f := range fates {
+		switch {
+		case f.Reply.IsZero():
+		case f.Reply.IsPositive():
+			a.fate = promised
+		case f.At == endOfData:
+			a.fate, a.reply, a.at = refused, f.Reply, f.At
+		default:
+			a.to = slices.DeleteFunc(a.to, func(s string) bool { return s == left[i] })
+			a.reply, a.at = f.Reply, f.At
+		}
+	}
+	if len(a.to) == 0 {
+		a.fate, a.to = refused, slices.Clone(left)
+	}
+}
+
+const endOfData = "the end of data" // of an smtp.Fate
 
 // reconnect hangs up where the server is about to.
 func (c *carrier) reconnect(r mail.Reply) {

@@ -254,7 +254,7 @@ func (s *ship) judge(t *testing.T, a *attempt, there map[address]int) {
 // fateOf is what a client may conclude. Where the database died no refusal at the end
 // of the data is certain: it may have done what it could not say any more.
 func (s *ship) fateOf(a *attempt) fate {
-	if s.databaseDies && a.fate == refused && a.at == "the end of data" {
+	if s.databaseDies && a.fate == refused && a.at == endOfData {
 		return unsure
 	}
 	return a.fate
