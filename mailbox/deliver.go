@@ -12,26 +12,12 @@ import (
 	"github.com/allgreen-mail/allgreen/store"
 )
 
-// UID names a message within its folder (RFC 9051 section 2.3.1.1).
-type UID uint32
-
-// Flags are the system flags of a message, as bits.
-type Flags uint8
-
-// The system flags of RFC 9051 section 2.3.2.
-const (
-	Seen Flags = 1 << iota
-	Answered
-	Flagged
-	Deleted
-	Draft
-)
-
 // Delivery is one message for one account.
 type Delivery struct {
 	Account   int64
 	Folder    Role   // zero: Inbox
 	Detail    string // prefer this ordinary folder to the INBOX, if there is one: user+detail
+	Name      string // the owner's own choice, before Folder and Detail: any folder that is not sealed, if there is one of this name
 	Body      store.BodyID
 	Size      int64     // bytes of the body
 	Received  time.Time // IMAP's internal date
@@ -82,7 +68,12 @@ const taken = ` RETURNING id, uidnext - 1, modseq`
 func (d *Delivery) takeUID(tx *store.Tx) (at spot, err error) {
 	role := cmp.Or(d.Folder, Inbox)
 	try := func(where string, key string) error {
-		return tx.Row(where, d.Account, key, d.unseen(), d.Size).Scan(&at.folder, &at.uid, &at.modseq)
+		return tx.Row(where, d.Account, key, unseen(d.Flags), d.Size).Scan(&at.folder, &at.uid, &at.modseq)
+	}
+	if d.Name != "" {
+		if err = try(take+`name = $2 AND sealed = 0`+taken, canonical(d.Name)); !errors.Is(err, store.ErrNoRow) {
+			return at, err
+		}
 	}
 	if role == Inbox && d.Detail != "" {
 		err = try(take+`id = (SELECT MIN(id) FROM mailbox_folder WHERE account = $1 AND LOWER(name) = $2 AND role IS NULL AND sealed = 0)`+taken,
@@ -100,13 +91,6 @@ func (d *Delivery) takeUID(tx *store.Tx) (at spot, err error) {
 	return at, err
 }
 
-func (d *Delivery) unseen() int64 {
-	if d.Flags&Seen != 0 {
-		return 0
-	}
-	return 1
-}
-
 // DeliverAll delivers to many, each folder locked in one order, whoever else delivers
 // to the same at the same time. The UIDs come in the order of the deliveries.
 func DeliverAll(tx *store.Tx, all []Delivery) ([]UID, error) {
@@ -115,7 +99,9 @@ func DeliverAll(tx *store.Tx, all []Delivery) ([]UID, error) {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(all[a].Account, all[b].Account), cmp.Compare(all[a].Folder, all[b].Folder), cmp.Compare(all[a].Detail, all[b].Detail))
+		return cmp.Or(cmp.Compare(all[a].Account, all[b].Account), cmp.Compare(all[a].Folder, all[b].Folder),
+			cmp.Compare(all[a].Detail, all[b].Detail),
+			cmp.Compare(all[a].Name, all[b].Name))
 	})
 	uids := make([]UID, len(all))
 	for _, i := range order {

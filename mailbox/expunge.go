@@ -20,53 +20,42 @@ const KeepTombstones = 90 * 24 * time.Hour
 
 // Expunge removes messages for good, releases their bodies, and leaves tombstones, all
 // of one new MODSEQ. UIDs that are not there are passed over; the ones removed are
-// returned.
+// returned, in their order.
 func Expunge(tx *store.Tx, folder FolderID, uids []UID) ([]UID, error) {
-	var account, modseq int64
-	err := tx.Row(`UPDATE mailbox_folder SET modseq = modseq + 1 WHERE id = $1 AND account IS NOT NULL RETURNING account, modseq`,
-		int64(folder)).Scan(&account, &modseq)
-	if errors.Is(err, store.ErrNoRow) {
-		return nil, fmt.Errorf("expunge: %w: %d", ErrNoFolder, folder)
-	}
+	at, err := lock(tx, folder)
 	if err != nil {
 		return nil, fmt.Errorf("expunge: %w", err)
 	}
-	var gone removed
-	for bite := range slices.Chunk(uids, expungeRows) {
-		if err := gone.remove(tx, int64(folder), bite); err != nil {
+	gone := removed{release: true}
+	for part := range parts(Ranges(uids)) {
+		if err := gone.remove(tx, folder, part); err != nil {
 			return nil, fmt.Errorf("expunge: %w", err)
 		}
 	}
-	if err := gone.count(tx, int64(folder), modseq); err != nil {
+	if err := gone.bury(tx, at); err != nil {
 		return nil, fmt.Errorf("expunge: %w", err)
 	}
-	tx.Wake(Topic(account))
 	return gone.uids, nil
 }
 
 // removed is what a removal took out of a folder.
 type removed struct {
+	release       bool // the bodies lose a reference
 	uids          []UID
 	bodies        []store.BodyID
 	bytes, unseen int64
 }
 
 // remove deletes messages and their structures, and releases their bodies.
-func (r *removed) remove(tx *store.Tx, folder int64, uids []UID) error {
-	uidList, keyList, args := []string{}, []string{}, []any{folder}
-	keys := []any{}
-	for _, uid := range uids {
-		args = append(args, int64(uid))
-		uidList = append(uidList, fmt.Sprintf("$%d", len(args)))
-		keys = append(keys, structureKey(folder, int64(uid)))
-		keyList = append(keyList, fmt.Sprintf("$%d", len(keys)))
-	}
+func (r *removed) remove(tx *store.Tx, folder FolderID, p part) error {
 	from := len(r.bodies)
-	if err := r.collect(tx, `DELETE FROM mailbox_message WHERE folder = $1 AND uid IN (`+strings.Join(uidList, ",")+`)
-		RETURNING uid, body, size, flags`, args); err != nil {
+	where, args := p.where(1)
+	if err := r.collect(tx, `DELETE FROM mailbox_message WHERE folder = $1 AND `+where+` RETURNING uid, body, size, flags`,
+		append([]any{int64(folder)}, args...)); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(`DELETE FROM mailbox_structure WHERE message IN (`+strings.Join(keyList, ",")+`)`, keys...); err != nil {
+	where, args = p.keys(folder)
+	if _, err := tx.Exec(`DELETE FROM mailbox_structure WHERE `+where, args...); err != nil || !r.release {
 		return err
 	}
 	for _, body := range r.bodies[from:] {
@@ -75,6 +64,15 @@ func (r *removed) remove(tx *store.Tx, folder int64, uids []UID) error {
 		}
 	}
 	return nil
+}
+
+// keys is part.where for the column message of the structures.
+func (p part) keys(folder FolderID) (string, []any) {
+	where, args := p.where(0)
+	for i := range args {
+		args[i] = structureKey(int64(folder), args[i].(int64))
+	}
+	return `message` + strings.TrimPrefix(where, `uid`), args
 }
 
 func (r *removed) collect(tx *store.Tx, query string, args []any) error {
@@ -89,32 +87,30 @@ func (r *removed) collect(tx *store.Tx, query string, args []any) error {
 			return err
 		}
 		r.uids, r.bodies, r.bytes = append(r.uids, UID(uid)), append(r.bodies, store.BodyID(body)), r.bytes+size
-		if Flags(flags)&Seen == 0 {
-			r.unseen++
-		}
+		r.unseen += unseen(Flags(flags))
 	}
 	return rows.Err()
 }
 
-// count takes the removed out of the folder's counters and buries them.
-func (r *removed) count(tx *store.Tx, folder, modseq int64) error {
+// bury takes the removed out of the counters of their folder and out of its UIDs, and
+// leaves tombstones. Where nothing was removed nothing changes.
+func (r *removed) bury(tx *store.Tx, at locked) error {
+	if len(r.uids) == 0 {
+		return nil
+	}
 	slices.Sort(r.uids)
-	if _, err := tx.Exec(`UPDATE mailbox_folder SET messages = messages - $2, unseen = unseen - $3, bytes = bytes - $4 WHERE id = $1`,
-		folder, len(r.uids), r.unseen, r.bytes); err != nil {
+	modseq := at.modseq + 1
+	if err := at.count(tx, grown{modseq: modseq, messages: -int64(len(r.uids)), unseen: -r.unseen, octets: -r.bytes}); err != nil {
 		return err
 	}
-	for bite := range slices.Chunk(r.uids, expungeRows) {
-		args := []any{folder, modseq, store.Micros(tx.Now())}
-		rows := []string{}
-		for _, uid := range bite {
-			args = append(args, int64(uid))
-			rows = append(rows, fmt.Sprintf("($1, $2, $%d, $3)", len(args)))
-		}
-		if _, err := tx.Exec(`INSERT INTO mailbox_tombstone (folder, modseq, uid, time) VALUES `+strings.Join(rows, ", "), args...); err != nil {
+	ranges, now := Ranges(r.uids), store.Micros(tx.Now())
+	for _, u := range ranges {
+		if _, err := tx.Exec(`INSERT INTO mailbox_tombstone (folder, modseq, uid, last, time) VALUES ($1, $2, $3, $4, $5)`,
+			int64(at.folder), modseq, int64(u.First), int64(u.Last), now); err != nil {
 			return err
 		}
 	}
-	return nil
+	return addGaps(tx, at.folder, ranges)
 }
 
 // Sweep removes, in small bites, the messages of folders that were deleted and of
@@ -138,13 +134,11 @@ func Sweep(ctx context.Context, st *store.Store) (int, error) {
 }
 
 func sweepBite(tx *store.Tx) (n int, more bool, err error) {
-	old, err := tx.Exec(`DELETE FROM mailbox_tombstone WHERE (folder, modseq, uid) IN (
-		SELECT folder, modseq, uid FROM mailbox_tombstone WHERE time < $1 ORDER BY time LIMIT $2)`,
-		store.Micros(tx.Now().Add(-KeepTombstones)), expungeRows)
+	old, err := forget(tx)
 	if err != nil {
 		return 0, false, err
 	}
-	var folder int64
+	var folder FolderID
 	err = tx.Row(`SELECT id FROM mailbox_folder WHERE account IS NULL ORDER BY id LIMIT 1`).Scan(&folder)
 	if errors.Is(err, store.ErrNoRow) {
 		return 0, old > 0, nil
@@ -152,29 +146,43 @@ func sweepBite(tx *store.Tx) (n int, more bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
+	gone := removed{release: true}
 	uids, err := someUIDs(tx, folder)
 	if err != nil {
 		return 0, false, err
 	}
 	if len(uids) == 0 {
-		return 0, true, removeFolder(tx, folder)
+		return 0, true, dropFolder(tx, folder)
 	}
-	var gone removed
-	return len(uids), true, gone.remove(tx, folder, uids)
+	return len(uids), true, gone.remove(tx, folder, part{whole: UIDRange{uids[0], uids[len(uids)-1]}})
 }
 
-func someUIDs(tx *store.Tx, folder int64) (uids []UID, err error) {
-	all, err := Messages(tx, FolderID(folder), 0, expungeRows)
+// forget removes some old tombstones, and notes in their folders that it did.
+func forget(tx *store.Tx) (n int64, err error) {
+	before := store.Micros(tx.Now().Add(-KeepTombstones))
+	const old = `SELECT folder, modseq, uid FROM mailbox_tombstone WHERE time < $1 ORDER BY time, folder, modseq, uid LIMIT $2`
+	if n, err = tx.Exec(`UPDATE mailbox_folder SET forgotten = o.modseq
+		FROM (SELECT folder, MAX(modseq) AS modseq FROM (`+old+`) AS t GROUP BY folder) AS o
+		WHERE id = o.folder AND forgotten < o.modseq`, before, expungeRows); err != nil {
+		return 0, err
+	}
+	return tx.Exec(`DELETE FROM mailbox_tombstone WHERE (folder, modseq, uid) IN (`+old+`)`, before, expungeRows)
+}
+
+func someUIDs(tx *store.Tx, folder FolderID) (uids []UID, err error) {
+	all, err := Messages(tx, folder, 0, expungeRows)
 	for _, m := range all {
 		uids = append(uids, m.UID)
 	}
 	return uids, err
 }
 
-func removeFolder(tx *store.Tx, folder int64) error {
-	if _, err := tx.Exec(`DELETE FROM mailbox_tombstone WHERE folder = $1`, folder); err != nil {
-		return err
+// dropFolder removes the last traces of a deleted folder.
+func dropFolder(tx *store.Tx, folder FolderID) error {
+	for _, table := range []string{`mailbox_tombstone WHERE folder`, `mailbox_gap WHERE folder`, `mailbox_folder WHERE id`} {
+		if _, err := tx.Exec(`DELETE FROM `+table+` = $1`, int64(folder)); err != nil {
+			return err
+		}
 	}
-	_, err := tx.Exec(`DELETE FROM mailbox_folder WHERE id = $1`, folder)
-	return err
+	return nil
 }

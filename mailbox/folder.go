@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/allgreen-mail/allgreen/store"
 )
@@ -87,10 +85,17 @@ func Create(tx *store.Tx, account int64) error {
 }
 
 // NewFolder makes a folder as f describes it: Account, Name, Role, Subscribed,
-// Uncounted, Sealed, Expires. The folders above it need not exist.
+// Uncounted, Sealed, Expires. The folders above it need not exist. Below a sealed one
+// nothing can be made but what is sealed itself: ErrSealed.
 func NewFolder(tx *store.Tx, f Folder) (FolderID, error) {
+	f.Name = canonical(f.Name)
 	if err := checkName(f.Name); err != nil {
 		return 0, err
+	}
+	if !f.Sealed {
+		if err := refuseBelowSealed(tx, f.Account, f.Name); err != nil {
+			return 0, err
+		}
 	}
 	f.Created = tx.Now()
 	return insertFolder(tx, f)
@@ -117,7 +122,7 @@ func insertFolder(tx *store.Tx, f Folder) (FolderID, error) {
 		return 0, fmt.Errorf("create folder %q: %w", f.Name, err)
 	}
 	tx.Wake(Topic(f.Account))
-	return FolderID(id), nil
+	return FolderID(id), takeSubscription(tx, f.Account, FolderID(id), f.Name)
 }
 
 // nextUIDValidity is the time in seconds, or one more than the last where that is not
@@ -134,26 +139,6 @@ func nextUIDValidity(tx *store.Tx, account int64, now time.Time) (uint32, error)
 		return 0, fmt.Errorf("next UIDVALIDITY of account %d: %w", account, err)
 	}
 	return uint32(v), nil
-}
-
-// maxName bounds the name of a folder, in octets.
-const maxName = 500
-
-func checkName(name string) error {
-	switch {
-	case len(name) > maxName:
-		return fmt.Errorf("%w: it has more than %d octets", ErrFolderName, maxName)
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r >= 0x7F && r < 0xA0 }):
-		return fmt.Errorf("%w: %q has control characters or is not UTF-8", ErrFolderName, name)
-	case strings.EqualFold(name, "INBOX"):
-		return fmt.Errorf("%w: INBOX is there by itself", ErrFolderExists)
-	}
-	for level := range strings.SplitSeq(name, "/") {
-		if level == "" || strings.TrimSpace(level) != level {
-			return fmt.Errorf("%w: %q has an empty level or a blank at its end", ErrFolderName, name)
-		}
-	}
-	return nil
 }
 
 const folderColumns = `id, account, name, COALESCE(role, ''), subscribed, uidvalidity, uidnext, modseq,
@@ -188,11 +173,58 @@ func scanFolder(scan func(...any) error) (f Folder, err error) {
 
 // FolderOf gives the folder of an account that has a role.
 func FolderOf(tx *store.Tx, account int64, role Role) (Folder, error) {
-	f, err := scanFolder(tx.Row(`SELECT `+folderColumns+` FROM mailbox_folder WHERE account = $1 AND role = $2`, account, string(role)).Scan)
+	return oneFolder(tx, fmt.Sprintf("%s of account %d", role, account), `account = $1 AND role = $2`, account, string(role))
+}
+
+// FolderNamed gives the folder of an account that has a name; the name of the INBOX is
+// taken in any case.
+func FolderNamed(tx *store.Tx, account int64, name string) (Folder, error) {
+	return oneFolder(tx, fmt.Sprintf("%q of account %d", name, account), `account = $1 AND name = $2`, account, canonical(name))
+}
+
+// FolderByID gives a folder that was not deleted.
+func FolderByID(tx *store.Tx, id FolderID) (Folder, error) {
+	return oneFolder(tx, fmt.Sprintf("number %d", id), `id = $1 AND account IS NOT NULL`, int64(id))
+}
+
+// oneFolder gives the folder of a condition, or ErrNoFolder with what was looked for.
+func oneFolder(tx *store.Tx, what, where string, args ...any) (Folder, error) {
+	f, err := scanFolder(tx.Row(`SELECT `+folderColumns+` FROM mailbox_folder WHERE `+where, args...).Scan)
 	if errors.Is(err, store.ErrNoRow) {
-		return f, fmt.Errorf("%w: %s of account %d", ErrNoFolder, role, account)
+		return f, fmt.Errorf("%w: %s", ErrNoFolder, what)
 	}
-	return f, err
+	if err != nil {
+		return f, fmt.Errorf("folder %s: %w", what, err)
+	}
+	return f, nil
+}
+
+// SetRole gives a folder a special use, or takes it away. ErrFolderExists when another
+// folder of the account has it. The INBOX and its role stay together: ErrFolderName.
+func SetRole(tx *store.Tx, folder FolderID, role Role) error {
+	f, err := FolderByID(tx, folder)
+	if err != nil {
+		return fmt.Errorf("set a role: %w", err)
+	}
+	if f.Role == Inbox || role == Inbox {
+		return fmt.Errorf("set a role: %w: the INBOX is the INBOX", ErrFolderName)
+	}
+	other, err := FolderOf(tx, f.Account, role)
+	switch {
+	case role != "" && err == nil && other.ID != folder:
+		return fmt.Errorf("set a role: %w: %q is %s", ErrFolderExists, other.Name, role)
+	case err != nil && !errors.Is(err, ErrNoFolder):
+		return err
+	}
+	var value *string
+	if role != "" {
+		value = (*string)(&role)
+	}
+	if _, err := tx.Exec(`UPDATE mailbox_folder SET role = $2 WHERE id = $1`, int64(folder), value); err != nil {
+		return fmt.Errorf("set a role: %w", err)
+	}
+	tx.Wake(Topic(f.Account))
+	return nil
 }
 
 // Remove takes an account's mailbox away at once; Sweep removes its messages.
@@ -200,9 +232,12 @@ func Remove(tx *store.Tx, account int64) error {
 	if _, err := tx.Exec(`UPDATE mailbox_folder SET account = NULL WHERE account = $1`, account); err != nil {
 		return fmt.Errorf("remove the folders of account %d: %w", account, err)
 	}
-	if _, err := tx.Exec(`DELETE FROM mailbox_account WHERE account = $1`, account); err != nil {
-		return fmt.Errorf("remove the mailbox of account %d: %w", account, err)
+	for _, table := range []string{"account", "subscription", "script"} {
+		if _, err := tx.Exec(`DELETE FROM mailbox_`+table+` WHERE account = $1`, account); err != nil {
+			return fmt.Errorf("remove the mailbox of account %d: %w", account, err)
+		}
 	}
 	tx.Wake(Topic(account))
+	tx.Wake(ScriptsTopic)
 	return nil
 }

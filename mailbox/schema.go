@@ -1,20 +1,30 @@
 package mailbox
 
 import (
-	_ "embed"
+	"embed"
 
 	"github.com/allgreen-mail/allgreen/store"
 )
 
-//go:embed schema.sqlite.sql
-var tablesSQLite string
-
-//go:embed schema.postgresql.sql
-var tablesPostgreSQL string
+//go:embed schema*.sql
+var scripts embed.FS
 
 // Schema is the tables of all mailboxes.
 var Schema = store.Schema{
 	Name:       "mailbox",
-	Versions:   []store.Version{{SQLite: tablesSQLite, PostgreSQL: tablesPostgreSQL}},
-	References: []string{"mailbox_message.body"},
+	Versions:   []store.Version{version("schema1"), version("schema2")},
+	References: []string{"mailbox_message.body", "mailbox_junk_move.body"},
+}
+
+func version(name string) store.Version {
+	return store.Version{SQLite: script(name + ".sqlite.sql"), PostgreSQL: script(name + ".postgresql.sql")}
+}
+
+// script is one of the files embedded above, which are there.
+func script(file string) string {
+	text, err := scripts.ReadFile(file)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
