@@ -1,22 +1,15 @@
 package mailbox
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/allgreen-mail/allgreen/store"
 )
 
 // expungeRows is how many messages one statement takes.
 const expungeRows = 200
-
-// KeepTombstones is for how long a program that was away learns from MODSEQ alone
-// what is gone (RFC 7162 section 5.3).
-const KeepTombstones = 90 * 24 * time.Hour
 
 // Expunge removes messages for good, releases their bodies, and leaves tombstones, all
 // of one new MODSEQ. UIDs that are not there are passed over; the ones removed are
@@ -111,78 +104,4 @@ func (r *removed) bury(tx *store.Tx, at locked) error {
 		}
 	}
 	return addGaps(tx, at.folder, ranges)
-}
-
-// Sweep removes, in small bites, the messages of folders that were deleted and of
-// accounts that were removed, and tombstones older than KeepTombstones. It says how many
-// messages went.
-func Sweep(ctx context.Context, st *store.Store) (int, error) {
-	total := 0
-	for {
-		n, more := 0, false
-		if err := st.Write(ctx, func(tx *store.Tx) (err error) {
-			n, more, err = sweepBite(tx)
-			return err
-		}); err != nil {
-			return total, fmt.Errorf("sweep mailboxes: %w", err)
-		}
-		total += n
-		if !more {
-			return total, nil
-		}
-	}
-}
-
-func sweepBite(tx *store.Tx) (n int, more bool, err error) {
-	old, err := forget(tx)
-	if err != nil {
-		return 0, false, err
-	}
-	var folder FolderID
-	err = tx.Row(`SELECT id FROM mailbox_folder WHERE account IS NULL ORDER BY id LIMIT 1`).Scan(&folder)
-	if errors.Is(err, store.ErrNoRow) {
-		return 0, old > 0, nil
-	}
-	if err != nil {
-		return 0, false, err
-	}
-	gone := removed{release: true}
-	uids, err := someUIDs(tx, folder)
-	if err != nil {
-		return 0, false, err
-	}
-	if len(uids) == 0 {
-		return 0, true, dropFolder(tx, folder)
-	}
-	return len(uids), true, gone.remove(tx, folder, part{whole: UIDRange{uids[0], uids[len(uids)-1]}})
-}
-
-// forget removes some old tombstones, and notes in their folders that it did.
-func forget(tx *store.Tx) (n int64, err error) {
-	before := store.Micros(tx.Now().Add(-KeepTombstones))
-	const old = `SELECT folder, modseq, uid FROM mailbox_tombstone WHERE time < $1 ORDER BY time, folder, modseq, uid LIMIT $2`
-	if n, err = tx.Exec(`UPDATE mailbox_folder SET forgotten = o.modseq
-		FROM (SELECT folder, MAX(modseq) AS modseq FROM (`+old+`) AS t GROUP BY folder) AS o
-		WHERE id = o.folder AND forgotten < o.modseq`, before, expungeRows); err != nil {
-		return 0, err
-	}
-	return tx.Exec(`DELETE FROM mailbox_tombstone WHERE (folder, modseq, uid) IN (`+old+`)`, before, expungeRows)
-}
-
-func someUIDs(tx *store.Tx, folder FolderID) (uids []UID, err error) {
-	all, err := Messages(tx, folder, 0, expungeRows)
-	for _, m := range all {
-		uids = append(uids, m.UID)
-	}
-	return uids, err
-}
-
-// dropFolder removes the last traces of a deleted folder.
-func dropFolder(tx *store.Tx, folder FolderID) error {
-	for _, table := range []string{`mailbox_tombstone WHERE folder`, `mailbox_gap WHERE folder`, `mailbox_folder WHERE id`} {
-		if _, err := tx.Exec(`DELETE FROM `+table+` = $1`, int64(folder)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

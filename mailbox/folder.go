@@ -146,12 +146,15 @@ const folderColumns = `id, account, name, COALESCE(role, ''), subscribed, uidval
 
 // Folders gives the folders of an account in the order of their names.
 func Folders(tx *store.Tx, account int64) ([]Folder, error) {
-	rows, err := tx.Rows(`SELECT `+folderColumns+` FROM mailbox_folder WHERE account = $1 ORDER BY name`, account)
+	return foldersWhere(tx, `account = $1 ORDER BY name`, account)
+}
+
+func foldersWhere(tx *store.Tx, where string, args ...any) (all []Folder, err error) {
+	rows, err := tx.Rows(`SELECT `+folderColumns+` FROM mailbox_folder WHERE `+where, args...)
 	if err != nil {
-		return nil, fmt.Errorf("folders of account %d: %w", account, err)
+		return nil, fmt.Errorf("folders: %w", err)
 	}
 	defer rows.Close()
-	var all []Folder
 	for rows.Next() {
 		f, err := scanFolder(rows.Scan)
 		if err != nil {

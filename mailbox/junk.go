@@ -56,12 +56,12 @@ func noteJunk(tx *store.Tx, account int64, bodies []store.BodyID, was, now Role)
 }
 
 // sweepJunkMoves removes some old moves and releases their bodies.
-func sweepJunkMoves(tx *store.Tx) (n int, err error) {
+func sweepJunkMoves(tx *store.Tx) (n int, more bool, err error) {
 	rows, err := tx.Rows(`DELETE FROM mailbox_junk_move WHERE id IN (
 		SELECT id FROM mailbox_junk_move WHERE time < $1 ORDER BY id LIMIT $2) RETURNING body`,
 		store.Micros(tx.Now().Add(-KeepJunkMoves)), expungeRows)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	bodies, err := bodiesOf(rows)
 	for _, body := range bodies {
@@ -69,7 +69,7 @@ func sweepJunkMoves(tx *store.Tx) (n int, err error) {
 			err = tx.ReleaseBody(body)
 		}
 	}
-	return len(bodies), err
+	return 0, len(bodies) > 0, err
 }
 
 func bodiesOf(rows *store.Rows) (all []store.BodyID, err error) {

@@ -175,11 +175,16 @@ func RemoveFolder(tx *store.Tx, account int64, name string) error {
 		err = bequeathSubscription(tx, f)
 	}
 	if err == nil {
-		_, err = tx.Exec(`UPDATE mailbox_folder SET account = NULL WHERE id = $1`, int64(f.ID))
+		err = deleteFolder(tx, f)
 	}
 	if err != nil {
 		return fmt.Errorf("remove folder %q: %w", name, err)
 	}
-	tx.Wake(Topic(account))
 	return nil
+}
+
+func deleteFolder(tx *store.Tx, f Folder) error {
+	tx.Wake(Topic(f.Account))
+	_, err := tx.Exec(`UPDATE mailbox_folder SET account = NULL WHERE id = $1`, int64(f.ID))
+	return err
 }
