@@ -196,12 +196,16 @@ type document struct {
 	Started  time.Time      `json:"started"`
 	Verdict  string         `json:"verdict"`
 	Counts   map[string]int `json:"counts"`
-	Findings []struct {
-		Check  string `json:"check"`
-		Group  string `json:"group"`
-		Status string `json:"status"`
-		Who    string `json:"who"`
-	} `json:"findings"`
+	Findings []found        `json:"findings"`
+}
+
+// found is one of its findings.
+type found struct {
+	Check   string `json:"check"`
+	Group   string `json:"group"`
+	Status  string `json:"status"`
+	Summary string `json:"summary"`
+	Who     string `json:"who"`
 }
 
 func TestCLICheckJSON(t *testing.T) {

@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +22,6 @@ import (
 
 	"github.com/allgreen-mail/allgreen/lab"
 	"github.com/allgreen-mail/allgreen/lab/ca"
-	"github.com/allgreen-mail/allgreen/lab/host"
 	"github.com/allgreen-mail/allgreen/lab/peer"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailbox"
@@ -331,66 +329,6 @@ func (v village) commands(t *testing.T) {
 			t.Errorf("%s: exit %d, want %d\n%s", args, got.code, code, got.err)
 		}
 	}
-}
-
-// No listener relays for strangers: not the one for mail programs without a login,
-// and not the one for devices from outside of their networks. The listeners stand at
-// addresses of their own, on port 25, where the audit looks.
-func TestServeRelaysForNobody(t *testing.T) {
-	v := settle(t, `
-[listen]
-smtp = ["127.11.0.10:25"]
-submission = [":587", "127.11.0.12:25"]
-device = ["127.11.0.11:25"]
-
-[[device]]
-name = "printer"
-networks = ["127.11.7.16/28"]
-from = ["printer@allgreen.example"]
-`, lab.Options{})
-	for _, target := range []string{"127.11.0.10", "127.11.0.12"} {
-		got := allgreen(t, "", "check", "--lab", "--battery", "--json", "--as", "address", "--only", "relay,backscatter", target)
-		seen := 0
-		for _, f := range decode[document](t, got.out)[0].Findings {
-			if f.Group == "relay" && f.Status == "green" {
-				seen++
-			}
-			if f.Status == "red" || f.Status == "yellow" {
-				t.Errorf("%s: %s is %s", target, f.Check, f.Status)
-			}
-		}
-		if seen == 0 {
-			t.Errorf("%s: the battery saw nothing:\n%s", target, got.out)
-		}
-	}
-	t.Run("strangers at the listener for devices", func(t *testing.T) {
-		c, err := smtp.Dial(t.Context(), v.world, netip.MustParseAddrPort("127.11.0.11:25"), smtp.ClientOptions{Name: "stranger.example"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		if reply, err := c.Greet(t.Context()); err != nil || reply.Code != 554 {
-			t.Errorf("greeted with %s, %v", reply, err)
-		}
-	})
-	t.Run("the printer itself", func(t *testing.T) {
-		l := letter{
-			at: netip.MustParseAddrPort("127.11.0.11:25"), from: netip.MustParseAddr("127.11.7.20"), helo: "printer",
-			sender: "printer@allgreen.example", author: "printer@allgreen.example", to: "alice@green.example", subject: "scan",
-		}
-		alias := web.Alias{From: "printer@allgreen.example", To: []string{v.home.settings.Admin.String()}}
-		if _, err := web.AliasAdd.Do(t.Context(), v.client(), alias); err != nil {
-			t.Fatal(err)
-		}
-		if reply, err := l.post(t.Context(), v.world); err != nil || !reply.IsPositive() {
-			t.Fatalf("the printer is told %s, %v", reply, err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		if _, err := v.WaitForMail(ctx, func(m host.Message) bool { return slices.Contains(m.To, "alice@green.example") }); err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 func mustSocket(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
