@@ -96,7 +96,7 @@ func (p *Policy) Close() { p.clients.close() }
 // background from now on. A front is a server of ours that has done the asking; its
 // connections are not judged.
 func (p *Policy) Begin(peer smtp.Peer, front bool) *Session {
-	s := &Session{Peer: peer, Front: front, IP: peer.Remote.Addr().Unmap().WithZone(""), Now: p.o.World.Now()}
+	s := &Session{Peer: peer, Front: front, IP: plain(peer.Remote.Addr()), Now: p.o.World.Now()}
 	if !front && s.IP.IsValid() {
 		s.client = p.clients.get(s.IP)
 	}

@@ -191,6 +191,34 @@ func (r *rates) mayNote(ip netip.Addr, now time.Time) bool {
 	return true
 }
 
+// Crowd limits the connections of clients for listeners that ask no chain, such as those
+// for logins. It is safe for concurrent use.
+type Crowd struct{ rates *rates }
+
+// NewCrowd makes one with these limits; refusals do not count here. Zero limits mean the
+// defaults of weights.json.
+func NewCrowd(l Limits) *Crowd { return &Crowd{newRates(l.orDefaults(loadWeights().Limits))} }
+
+// Enter counts a connection, or says what speaks against it. Clients on this machine are
+// not counted. Who has entered must Leave.
+func (c *Crowd) Enter(ip netip.Addr, now time.Time) (against string) {
+	if ip = plain(ip); isNear(ip) {
+		return ""
+	}
+	return c.rates.enter(ip, now)
+}
+
+// Leave is the end of a connection that entered.
+func (c *Crowd) Leave(ip netip.Addr) {
+	if ip = plain(ip); !isNear(ip) {
+		c.rates.leave(ip)
+	}
+}
+
+// plain is an address as it is counted: an IPv4 address as such, and nothing of this
+// machine's interfaces.
+func plain(ip netip.Addr) netip.Addr { return ip.Unmap().WithZone("") }
+
 // crowd limits connections. It is the one stage that answers at connect: there is
 // no room to hear whose mail it would be.
 type crowd struct{ rates *rates }

@@ -64,6 +64,28 @@ func TestRatesOfIPv6(t *testing.T) {
 	}
 }
 
+// TestCrowd: other listeners limit connections alike, and nobody on this machine.
+func TestCrowd(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	c := NewCrowd(Limits{Connections: 1})
+	a, mapped := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::ffff:192.0.2.1")
+	if c.Enter(a, now) != "" || c.Enter(mapped, now) == "" {
+		t.Error("one connection is the limit")
+	}
+	c.Leave(mapped)
+	if c.Enter(a, now) != "" {
+		t.Error("who has left still counts")
+	}
+	for range 1000 {
+		if c.Enter(netip.MustParseAddr("127.0.0.1"), now) != "" {
+			t.Fatal("this machine is limited")
+		}
+	}
+	if d := NewCrowd(Limits{}).rates.limits; d.Connections <= 0 || d.NetworkConnections <= 0 || d.PerMinute <= 0 {
+		t.Errorf("no limits by default: %+v", d)
+	}
+}
+
 func TestNotesAreBounded(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	r := newRates(Limits{})

@@ -47,9 +47,17 @@ func (s *Submitter) checkHeader(ctx context.Context, p *account.Principal, h mes
 	case len(authors) > 1 && !h.Has("Sender"):
 		return refusal(formError, "Several From addresses need a Sender field (RFC 5322 section 3.6.2)")
 	}
-	senders, _ := h.Addresses("Sender")
-	resenders, _ := h.Addresses("Resent-From")
-	for _, m := range slices.Concat(authors, senders, resenders) {
+	for _, name := range []string{"Sender", "Resent-From", "Resent-Sender"} {
+		if !h.Has(name) {
+			continue
+		}
+		more, err := h.Addresses(name)
+		if err != nil {
+			return refusal(formError, "The %s field cannot be read: %v", name, err)
+		}
+		authors = append(authors, more...)
+	}
+	for _, m := range authors {
 		if err := s.checkAuthor(ctx, p, "From", m.Address); err != nil {
 			return err
 		}

@@ -128,10 +128,23 @@ func (c *completion) ascii(f message.Field) message.Field {
 			return f
 		}
 		return message.AddressField(f.Name(), boxes...)
-	case f.Is("Subject") || f.Is("Comments") || f.Is("Organization") || strings.HasPrefix(strings.ToLower(f.Name()), "x-"):
-		return message.TextField(f.Name(), f.Text())
+	case hasSyntax(f):
+		return f
 	}
-	return f
+	return message.TextField(f.Name(), f.Text()) // RFC 5322 section 3.6.8: any other field is text
+}
+
+// structured are fields in which an encoded word would be a mistake, or would break a
+// signature. All that begin with List-, ARC- and Received- are others.
+var structured = []string{
+	"Date", "Message-ID", "In-Reply-To", "References", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-ID",
+	"Content-Disposition", "Content-Language", "Content-Location", "Received", "Return-Path", "DKIM-Signature", "Authentication-Results",
+	"Auto-Submitted", "Autocrypt", "Resent-Date", "Resent-Message-ID", "Disposition-Notification-To", "Bcc", "Resent-Bcc",
+}
+
+func hasSyntax(f message.Field) bool {
+	name := strings.ToLower(f.Name())
+	return slices.ContainsFunc(structured, f.Is) || strings.HasPrefix(name, "list-") || strings.HasPrefix(name, "arc-") || strings.HasPrefix(name, "received-")
 }
 
 func isASCII(s string) bool {
@@ -144,7 +157,7 @@ func isASCII(s string) bool {
 }
 
 func isAddressField(f message.Field) bool {
-	return slices.ContainsFunc([]string{"From", "Sender", "Reply-To", "To", "Cc", "Resent-From", "Resent-To", "Resent-Cc"}, f.Is)
+	return slices.ContainsFunc([]string{"From", "Sender", "Reply-To", "To", "Cc", "Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc"}, f.Is)
 }
 
 // setFrom adds the author where none is named, and puts a pinned one in the place

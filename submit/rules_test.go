@@ -40,6 +40,8 @@ func TestRules(t *testing.T) {
 		{"a stranger in From", anna, "anna@example.com", "", []string{"From: anna@example.net"}, "550 5.7.1"},
 		{"a name that looks like an address", anna, "anna@example.com", "", []string{`From: "ceo@example.com" <anna@example.com>`, anyDate}, ""},
 		{"somebody else in Sender", anna, "anna@example.com", "", []string{from, "Sender: bob@example.com"}, "550 5.7.1"},
+		{"nobody knows who in Resent-From", anna, "anna@example.com", "", []string{from, "Resent-From: bob at example"}, "550 5.6.0"},
+		{"somebody else in Resent-Sender", anna, "anna@example.com", "", []string{from, "Resent-From: anna@example.com", "Resent-Sender: bob@example.com"}, "550 5.7.1"},
 		{"somebody else in Resent-From", anna, "anna@example.com", "", []string{from, "Resent-From: bob@example.com"}, "550 5.7.1"},
 		{"two authors", anna, "anna@example.com", "", []string{"From: anna@example.com, anna+b@example.com", anyDate}, "550 5.6.0"},
 		{"two authors and a sender", anna, "anna@example.com", "", []string{"From: anna@example.com, anna+b@example.com", "Sender: anna@example.com", anyDate}, ""},
@@ -111,6 +113,9 @@ func TestCompletion(t *testing.T) {
 			[]string{"-mx.example.com; dkim", "other.example"}},
 		{"nobody named", false, h.anna(), from + "\r\n\r\n", []string{"To: undisclosed-recipients:;\r\n"}},
 		{"a raw subject", false, h.anna(), from + "\r\nSubject: Grüße\r\nTo: Jürgen <j@example.net>\r\n\r\n", []string{"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n", "To: =?utf-8?q?J=C3=BCrgen?= <j@example.net>\r\n"}},
+		{"a raw field of no list", false, h.anna(), from + "\r\nKeywords-Of-Ours: Grüße\r\nContent-Description: Grüße\r\n\r\n",
+			[]string{"Keywords-Of-Ours: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n", "Content-Description: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"}},
+		{"a raw file name", false, h.anna(), from + "\r\nContent-Disposition: attachment; filename=\"Grüße.txt\"\r\n\r\n", []string{"filename=\"Grüße.txt\"\r\n"}},
 		{"no From", true, h.anna(), "Subject: x\n\nHi\n", []string{"From: Root <anna@example.com>\r\n", "\r\n\r\nHi\r\n"}},
 		{"no header at all", true, h.anna(), "Hi there\n", []string{"From: Root <anna@example.com>\r\n", "\r\n\r\nHi there\r\n"}},
 		{"a clock that is wrong", true, h.anna(), from + "\nDate: Thu, 01 Jan 1970 00:00:00 +0000\n\nHi\n", []string{"Date: Mon, 02 Nov 2026 12:00:00 +0000\r\n", "-1970"}},
@@ -131,6 +136,34 @@ func TestCompletion(t *testing.T) {
 				}
 			}
 			h.verify(text)
+		})
+	}
+}
+
+// TestSMTPUTF8IsForAddresses: a message asks for servers with SMTPUTF8 only where it has
+// to, and for 8BITMIME wherever it has octets over 127.
+func TestSMTPUTF8IsForAddresses(t *testing.T) {
+	h := newHouse(t, storetest.Open(t, schemas...))
+	for _, tt := range []struct {
+		name         string
+		asked        bool
+		in           string
+		utf8, eight8 bool
+	}{
+		{"a raw file name", false, from + "\r\nContent-Disposition: attachment; filename=\"Grüße.txt\"\r\n\r\n", false, true},
+		{"a raw field, asked for", true, from + "\r\nSubject: Grüße\r\n\r\n", true, true},
+		{"asked for, and nothing in it", true, from + "\r\nSubject: hi\r\n\r\n", false, false},
+		{"an address", false, from + "\r\nTo: jürgen@example.net\r\n\r\n", true, true},
+		{"a group that cannot be encoded", false, from + "\r\nTo: Köche: a@example.net;\r\n\r\n", true, true},
+		{"a body", false, from + "\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nGrüße\r\n", false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			id, err := h.Submit(t.Context(), submit.Submission{Principal: h.anna(), From: address("anna@example.com"), To: recipients("friend@example.net"),
+				Body: strings.NewReader(tt.in), SMTPUTF8: tt.asked})
+			h.ok(err)
+			if j := h.queued(id)[0]; j.SMTPUTF8 != tt.utf8 || j.EightBit != tt.eight8 {
+				t.Errorf("SMTPUTF8 %t, want %t; 8BITMIME %t, want %t", j.SMTPUTF8, tt.utf8, j.EightBit, tt.eight8)
+			}
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 
 	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/mail"
@@ -14,8 +15,14 @@ import (
 
 // Open is the session of ports 465 and 587: nothing goes before TLS, and no mail
 // before a login (RFC 8314 section 3.3, RFC 6409 section 4.3).
+// Who has too many connections is told so: nobody guesses passwords over thousands.
 func (s *Submitter) Open(_ context.Context, p smtp.Peer) (smtp.Session, mail.Reply) {
-	return &loginSession{session{submitter: s, peer: p}}, mail.Reply{}
+	from := p.Remote.Addr()
+	if against := s.crowd.Enter(from, s.world.Now()); against != "" {
+		s.log.Info("too many connections", "client", p.Remote, "detail", against)
+		return nil, mail.NewReply(421, onHold.enhanced, "Too many connections from your address")
+	}
+	return &loginSession{session: session{submitter: s, peer: p}, from: from}, mail.Reply{}
 }
 
 // OpenDevice is the session of the device listener: the network is the login. Who
@@ -138,7 +145,13 @@ func (s *session) Reset() { s.from, s.options, s.to = mail.Address{}, smtp.MailO
 func (s *session) Close() {}
 
 // loginSession is a session whose client may log in.
-type loginSession struct{ session }
+type loginSession struct {
+	session
+	from netip.Addr // as it is counted
+}
+
+// Close ends the session.
+func (s *loginSession) Close() { s.submitter.crowd.Leave(s.from) }
 
 // Plain judges the password of a person or an app. To act as somebody else is
 // nobody's right.

@@ -20,10 +20,12 @@ import (
 
 	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/policy"
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/smtp"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/store/storetest"
+	"github.com/allgreen-mail/allgreen/submit"
 )
 
 func certificate(t testing.TB) *tls.Config {
@@ -122,6 +124,31 @@ func TestDialogues(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestLoginsAreNoCrowd: an address has so many connections to the listeners for logins,
+// and another one when one ends.
+func TestLoginsAreNoCrowd(t *testing.T) {
+	h := newHouse(t, storetest.Open(t, schemas...), func(o *submit.Options) { o.Limits = policy.Limits{Connections: 2} })
+	peer := smtp.Peer{Remote: netip.MustParseAddrPort("192.0.2.1:40000")}
+	var open []smtp.Session
+	for i := range 3 {
+		s, reply := h.Open(t.Context(), peer)
+		if i == 2 {
+			if reply.Code != 421 || s != nil {
+				t.Errorf("the third connection is told %s", reply)
+			}
+			break
+		}
+		open = append(open, s)
+	}
+	open[0].Close()
+	if _, reply := h.Open(t.Context(), peer); !reply.IsZero() {
+		t.Errorf("after one has ended: %s", reply)
+	}
+	if _, reply := h.Open(t.Context(), smtp.Peer{Remote: netip.MustParseAddrPort("198.51.100.1:40000")}); !reply.IsZero() {
+		t.Errorf("somebody else: %s", reply)
+	}
 }
 
 // TestDeviceListenerIsClosedFromOutside: who comes from no device's network is told

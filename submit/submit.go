@@ -20,6 +20,7 @@ import (
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailauth/dkim"
 	"github.com/allgreen-mail/allgreen/message"
+	"github.com/allgreen-mail/allgreen/policy"
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/world"
@@ -49,6 +50,8 @@ type Options struct {
 	// Alert tells a person that a sender's mail was held. Nil: log and journal only.
 	Alert func(ctx context.Context, a Alert)
 	Log   *slog.Logger // nil: nowhere
+
+	Limits policy.Limits // of connections to the listeners for logins; zero: as on port 25
 }
 
 // Submitter is the one way out. It is safe for concurrent use.
@@ -59,6 +62,7 @@ type Submitter struct {
 	world    *world.World
 	watch    Watch
 	ledger   *ledger
+	crowd    *policy.Crowd
 	log      *slog.Logger
 }
 
@@ -68,7 +72,7 @@ func New(o Options) *Submitter {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Submitter{o: o, store: o.Store, accounts: o.Accounts, world: o.World, log: o.Log, ledger: newLedger(o.Store)}
+	s := &Submitter{o: o, store: o.Store, accounts: o.Accounts, world: o.World, log: o.Log, ledger: newLedger(o.Store), crowd: policy.NewCrowd(o.Limits)}
 	if o.Watch != nil {
 		s.watch = *o.Watch
 	} else {
@@ -272,7 +276,7 @@ func (s *Submitter) signing(l *letter) (*dkim.Signing, error) {
 func (s *Submitter) finish(l *letter, signing *dkim.Signing, spool *store.Spool) error {
 	_ = l.form.Close()
 	if l.Mend {
-		setMIME(&l.header, l.eightBit())
+		setMIME(&l.header, l.bodyEight())
 		signing.SetHeader(l.header)
 	}
 	signatures, err := signing.Fields(l.now)
@@ -285,15 +289,22 @@ func (s *Submitter) finish(l *letter, signing *dkim.Signing, spool *store.Spool)
 	for _, f := range signatures {
 		head.WriteString(f)
 	}
-	utf8 := false
 	for _, f := range l.header.Fields {
-		utf8 = utf8 || !isASCII(f.Raw())
 		head.WriteString(f.Raw())
 	}
 	head.WriteString("\r\n")
-	l.SMTPUTF8 = utf8 || l.From.NeedsSMTPUTF8() || slices.ContainsFunc(l.To, func(r queue.Recipient) bool { return r.To.NeedsSMTPUTF8() })
+	l.SMTPUTF8 = l.needsUTF8() || l.From.NeedsSMTPUTF8() || slices.ContainsFunc(l.To, func(r queue.Recipient) bool { return r.To.NeedsSMTPUTF8() })
 	spool.SetHead([]byte(head.String()))
 	return nil
+}
+
+// needsUTF8 reports whether only servers with SMTPUTF8 can have the header: an address
+// in it is in UTF-8, or whoever asked for SMTPUTF8 wrote it so. Other octets over 127 that
+// a program left in a field are its mistake, which every server bears.
+func (l *letter) needsUTF8() bool {
+	return slices.ContainsFunc(l.header.Fields, func(f message.Field) bool {
+		return !isASCII(f.Raw()) && (l.SMTPUTF8 || isAddressField(f))
+	})
 }
 
 // trail is our Received field. It has no from clause: where people and devices sit
@@ -393,6 +404,11 @@ func (s *Submitter) logRefusal(l *letter, err error) {
 	s.log.Info("submission refused", "trace", l.trace, "as", l.Principal.Name, "from", l.From.String(), "client", l.Client, "err", err)
 }
 
-// eightBit reports whether the body needs 8BITMIME. The form saw nothing but the
-// body, and takes its first lines for a header.
-func (l *letter) eightBit() bool { return l.form.EightBit+l.form.HeaderEight > 0 }
+// eightBit reports whether the message needs 8BITMIME.
+func (l *letter) eightBit() bool {
+	return l.bodyEight() || slices.ContainsFunc(l.header.Fields, func(f message.Field) bool { return !isASCII(f.Raw()) })
+}
+
+// bodyEight reports octets over 127 in the body. The form saw nothing else, and takes its
+// first lines for a header.
+func (l *letter) bodyEight() bool { return l.form.EightBit+l.form.HeaderEight > 0 }
