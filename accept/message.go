@@ -38,5 +38,6 @@ type Delivery struct {
 	Destination account.Destination
 	Folder      mailbox.Role  // of its mailboxes; zero: the INBOX. mailbox.Junk: not forwarded either
 	Flags       mailbox.Flags // of the new entries
+	Stays       bool          // suspected: not forwarded; where nobody here has it, its owner gets it
 	Elsewhere   bool          // another store has taken it already (LMTP): no mailbox entries here
 }

@@ -77,7 +77,7 @@ func (p *plan) has(id int64) bool {
 // pass forwards. Suspected mail stays with the owner: who passes spam on is a source
 // of spam.
 func (a *Acceptor) pass(p *plan, m *Message, d *Delivery, f account.Forward, now time.Time) {
-	if d.Folder == mailbox.Junk && f.Owner != 0 { // without an owner nobody else could have it
+	if (d.Stays || d.Folder == mailbox.Junk) && f.Owner != 0 { // without an owner nobody else could have it
 		if len(d.Destination.Mailboxes) == 0 && !d.Elsewhere {
 			p.enter(m, d, account.Target{Account: f.Owner, Address: d.To}, now)
 		}

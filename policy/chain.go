@@ -53,7 +53,7 @@ func (p *Policy) makeChain() []step {
 		{Rcpt, &greylist{p.o.Greylist, p.weights.Greylist}, strangers},
 
 		{Data, &loops{p.o}, everybody},
-		{Data, &role{(*Session).IsExempt}, everybody},
+		{Data, &roleMessage{p}, everybody}, // accepts: what follows is asked only to know what not to pass on
 		{Data, &form{}, everybody},
 		{Data, &authorship{p.o}, strangers},
 		{Data, &authorNames{p}, strangers},
@@ -83,6 +83,22 @@ func (p *Policy) Ask(ctx context.Context, at Moment, s *Session) Verdict {
 		return v
 	}
 	return weighed
+}
+
+// suspects asks what the role addresses are spared, and reports whether anybody else would
+// get the message in Junk or not at all.
+func (p *Policy) suspects(ctx context.Context, s *Session) (suspected bool, why string) {
+	for i := range p.chain {
+		step := &p.chain[i]
+		_, isRole := step.stage.(*roleMessage)
+		if step.at != Mail && step.at != Data || isRole || step.strangers && s.Front {
+			continue
+		}
+		if v := p.once(ctx, i, s); v.IsRefusal() || v.Action == Junk {
+			return true, cmp.Or(v.Detail, v.Reason)
+		}
+	}
+	return false, ""
 }
 
 // once asks a stage, and a stage of Mail only the first time in a transaction.

@@ -84,6 +84,25 @@ func (r *recipient) owner(ctx context.Context, s *Session, to mail.Address) (acc
 // have a way to say so.
 type role struct{ exempt func(*Session) bool }
 
+// roleMessage is role at DATA. Whoever reads abuse@ elsewhere gets only what anybody else
+// would get: who passes spam on is a source of spam.
+type roleMessage struct{ p *Policy }
+
+// Name is "role".
+func (*roleMessage) Name() string { return "role" }
+
+// Decide accepts, and looks at what is to be passed on.
+func (r *roleMessage) Decide(ctx context.Context, s *Session) Verdict {
+	if !s.IsExempt() {
+		return Verdict{}
+	}
+	v := Verdict{Action: Accept, Reason: "role"}
+	if slices.ContainsFunc(s.Recipients, func(to Recipient) bool { return len(to.Destination.Forwards) > 0 }) {
+		v.Stays, v.Detail = r.p.suspects(ctx, s)
+	}
+	return v
+}
+
 // Name is "role".
 func (*role) Name() string { return "role" }
 

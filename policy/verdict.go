@@ -26,6 +26,7 @@ type Verdict struct {
 	Reason string     // a stable code, "relay.percent"; "" for Continue
 	Detail string     // what was seen, for the log; never sent
 	Score  int        // of the evidence, where the last stage decided
+	Stays  bool       // suspected: taken by mailboxes here, and not passed on to anybody elsewhere
 	Stage  string     // whose verdict it is; the chain fills it in
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/allgreen-mail/allgreen/accept"
 	"github.com/allgreen-mail/allgreen/journal"
@@ -39,6 +40,9 @@ func (s *session) Data(ctx context.Context, body io.Reader) []mail.Reply {
 	}
 	spool.SetHead(s.head(v))
 	replies := s.turnAwayFull(ctx)
+	if s.r.o.LMTP != nil {
+		replies = s.handOverAll(ctx, spool)
+	}
 	if len(s.state.Recipients) == 0 {
 		return replies
 	}
@@ -92,7 +96,7 @@ func (s *session) takeIn(body io.Reader, spool *store.Spool) (reply mail.Reply, 
 	if to.err = writeHeader(spool, header, s.r.o.Hostname, s.front); to.err == nil {
 		_, err = in.WriteTo(&to)
 	}
-	s.eightBit = to.eightBit || s.options.Body == smtp.Body8BitMIME
+	s.eightBit = to.eightBit || s.options.Body == smtp.Body8BitMIME || to.look && hasEightBit(header)
 	s.state.Octets = spool.Size()
 	switch {
 	case to.err != nil:
@@ -101,6 +105,13 @@ func (s *session) takeIn(body io.Reader, spool *store.Spool) (reply mail.Reply, 
 		return mail.Reply{}, false
 	}
 	return mail.Reply{}, true
+}
+
+// hasEightBit finds octets over 127 in a header.
+func hasEightBit(h message.Header) bool {
+	return slices.ContainsFunc(h.Fields, func(f message.Field) bool {
+		return strings.ContainsFunc(f.Raw(), func(r rune) bool { return r >= 0x80 })
+	})
 }
 
 // isForwarded reports whether the message goes on to somebody elsewhere.
@@ -194,18 +205,19 @@ func (s *session) commit(ctx context.Context, spool *store.Spool, v policy.Verdi
 	m.Remote.RequireTLS, m.Remote.SMTPUTF8, m.Remote.EightBit = s.options.RequireTLS, s.options.SMTPUTF8, s.eightBit
 	for i, rcpt := range s.state.Recipients {
 		d := &m.Deliveries[i]
-		d.To, d.Destination = rcpt.Home, rcpt.Destination
+		d.To, d.Destination, d.Stays = rcpt.Home, rcpt.Destination, v.Stays
 		if v.Action == policy.Junk {
 			d.Folder = mailbox.Junk
 		}
-		if s.r.o.LMTP != nil && len(rcpt.Destination.Mailboxes) > 0 {
-			if reply := s.handOver(ctx, spool, rcpt); !reply.IsZero() {
-				return reply
-			}
-			d.Elsewhere = true
-		}
+		d.Elsewhere = s.r.o.LMTP != nil && len(rcpt.Destination.Mailboxes) > 0
 	}
-	if err := s.r.o.Accept.Commit(ctx, m); err != nil {
+	switch err := s.r.o.Accept.Commit(ctx, m); {
+	case err == nil:
+	case s.isElsewhereOnly():
+		// The other store has it and nothing else was promised: to be told no, the client
+		// would bring it again.
+		s.r.o.Log.Error("the journal is incomplete", "trace", s.trace, "error", err)
+	default:
 		return s.failed(err, "commit")
 	}
 	s.events = nil

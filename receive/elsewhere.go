@@ -56,6 +56,40 @@ const (
 	idleStores      = 8 // connections kept for the next message
 )
 
+// handOverAll gives the message to the other store, for one recipient after the other, and
+// leaves those who have it. The replies are those of the others, nil when there are none:
+// what somebody was refused must not make a front bring it again for all.
+func (s *session) handOverAll(ctx context.Context, spool *store.Spool) []mail.Reply {
+	replies := make([]mail.Reply, len(s.state.Recipients))
+	var taken []policy.Recipient
+	for i, rcpt := range s.state.Recipients {
+		if len(rcpt.Destination.Mailboxes) > 0 {
+			replies[i] = s.handOver(ctx, spool, rcpt)
+		}
+		if replies[i].IsZero() {
+			taken = append(taken, rcpt)
+		}
+	}
+	if len(taken) == len(replies) {
+		return nil
+	}
+	s.state.Recipients = taken
+	return replies
+}
+
+// isElsewhereOnly reports whether another store has all that was promised.
+func (s *session) isElsewhereOnly() bool {
+	if s.r.o.LMTP == nil {
+		return false
+	}
+	for i := range s.state.Recipients {
+		if d := &s.state.Recipients[i].Destination; len(d.Mailboxes) == 0 || len(d.Forwards) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // handOver gives the message to the other store for one recipient. The zero reply
 // means that it has it.
 func (s *session) handOver(ctx context.Context, spool *store.Spool, rcpt policy.Recipient) mail.Reply {

@@ -175,6 +175,50 @@ func TestElsewhere(t *testing.T) {
 	p.conn.Close()
 }
 
+// TestElsewhereFromAFront: what the other store refuses to one recipient is said of that
+// one, and the others, who have the message, do not get it again.
+func TestElsewhereFromAFront(t *testing.T) {
+	o := newOtherStore(t)
+	o.answer["bob"] = "550 5.1.1 gone"
+	h := newHouse(t, storetest.Open(t, schemas...), func(ro *receive.Options) {
+		ro.World.Network = o
+		ro.LMTP = &receive.Elsewhere{Socket: "/run/other/lmtp"}
+	}, smtp.ServerOptions{LMTP: true})
+	p := &player{t: t, h: h}
+	for line := range strings.Lines(`from 127.0.0.1
+C: LHLO front.ours.example
+S: 250
+C: MAIL FROM:<joe@sender.example>
+S: 250
+C: RCPT TO:<anna@ours.example>
+S: 250
+C: RCPT TO:<bob@ours.example>
+S: 250
+C: RCPT TO:<carl@ours.example>
+S: 250
+C: DATA
+S: 354
+C: From: joe@sender.example
+C: 
+C: hello
+C: .
+S: 250
+S: 550 5.1.1 gone
+S: 250
+C: QUIT
+S: 221
+journal refused elsewhere.refused
+`) {
+		verb, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		if err := p.step(verb, rest); err != nil {
+			t.Fatalf("%s: %s", line, err)
+		}
+	}
+	if len(o.taken) != 2 || !strings.HasPrefix(o.taken[0], "anna@") || !strings.HasPrefix(o.taken[1], "carl@") {
+		t.Errorf("the other store has %q", o.taken)
+	}
+}
+
 func TestParseElsewhere(t *testing.T) {
 	for in, want := range map[string]string{
 		"/run/dovecot/lmtp": "/run/dovecot/lmtp", "unix:/run/dovecot/lmtp": "/run/dovecot/lmtp", "127.0.0.1:24": "127.0.0.1:24", "[::1]:24": "[::1]:24",

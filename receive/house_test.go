@@ -106,6 +106,8 @@ func (people) Resolve(_ *store.Tx, to mail.Address) (account.Destination, error)
 		return account.Destination{Forwards: []account.Forward{forward}}, nil
 	case local == "both":
 		return account.Destination{Mailboxes: []account.Target{{Account: 2, Address: mail.Address{Local: "bob", Domain: ours}}}, Forwards: []account.Forward{forward}}, nil
+	case local == "abuse" && to.Local == "ABUSE": // read elsewhere; the owner is bob
+		return account.Destination{Forwards: []account.Forward{forward}, Role: true}, nil
 	case local == "postmaster" || local == "abuse":
 		return account.Destination{Mailboxes: []account.Target{{Account: 1, Address: to}}, Role: true}, nil
 	case local == "hostmaster":
