@@ -298,11 +298,20 @@ func (g *generation) hangUp() {
 	}
 }
 
-// retire has the generation finish what it began, however long its clients take,
-// or until the server stops and has no more time.
+// How long a client may still use the configuration from before a reload.
+const (
+	retiredIdle = time.Minute      // saying nothing
+	retiredMost = 10 * time.Minute // and beginning with one message after the other
+)
+
+// retire has the generation finish what it began, and asks its clients to come again;
+// when the server stops there is no more time.
 func (g *generation) retire(stopping <-chan struct{}) {
 	g.hangUp()
 	g.cancel()
+	for _, s := range g.smtp {
+		s.Retire(retiredIdle, retiredMost)
+	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for g.sessions() > 0 {

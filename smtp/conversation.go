@@ -39,6 +39,7 @@ const (
 var (
 	errEndless  = errors.New("a line without an end")
 	errStopping = errors.New("the server is stopping")
+	errRetired  = errors.New("another server answers here now")
 	errBareLine = errors.New("a line ended in a bare LF")
 	errTooLong  = errors.New("the line is too long")
 )
@@ -56,6 +57,7 @@ type conversation struct {
 
 	mu      sync.Mutex
 	waiting bool // for a command; guarded by mu
+	between bool // waiting, and no transaction is under way; guarded by mu
 	raw     net.Conn
 
 	now        time.Time // when it last began to wait
@@ -66,6 +68,7 @@ type conversation struct {
 	over       bool // nothing more is read
 	saidQuit   bool
 
+	nameless      bool // behind a proxy that does not say who it is
 	greeted       bool
 	authenticated bool
 	transaction   transaction
@@ -255,8 +258,12 @@ func (c *conversation) await(until time.Time, forCommand bool) error {
 	if err := c.flush(); err != nil {
 		return err
 	}
+	between := forCommand && !c.transaction.begun
 	c.mu.Lock()
-	c.waiting = forCommand
+	c.waiting, c.between = forCommand, between
+	if r := c.server.retired.Load(); r != nil && between {
+		until = earlier(until, c.tick().Add(r.idle))
+	}
 	c.conn.SetReadDeadline(until)
 	c.mu.Unlock()
 	if forCommand && c.server.stopping.Load() {
@@ -264,18 +271,38 @@ func (c *conversation) await(until time.Time, forCommand bool) error {
 	}
 	err := c.in.more()
 	c.mu.Lock()
-	c.waiting = false
+	c.waiting, c.between = false, false
 	c.mu.Unlock()
-	if err != nil && forCommand && c.server.stopping.Load() {
+	switch {
+	case err == nil || !forCommand:
+	case c.server.stopping.Load():
 		return errStopping
+	case between && c.server.retired.Load() != nil && errors.Is(err, os.ErrDeadlineExceeded):
+		return errRetired
 	}
 	return err
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // tick asks for the time. It is remembered where a little age does no harm.
 func (c *conversation) tick() time.Time {
 	c.now = time.Now() // deadline
 	return c.now
+}
+
+// hurry shortens the wait for a command outside of a transaction.
+func (c *conversation) hurry(until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.between {
+		c.raw.SetReadDeadline(until)
+	}
 }
 
 // wake ends the wait for a command.
@@ -296,6 +323,8 @@ func (c *conversation) farewell(err error) {
 	switch {
 	case errors.Is(err, errStopping):
 		c.say("421 4.3.2 " + name + " is shutting down")
+	case errors.Is(err, errRetired):
+		c.say("421 4.3.2 " + name + " was set up anew, please connect again")
 	case errors.Is(err, errBareLine):
 		c.say("421 4.5.2 lines end in CR LF, and this one does not")
 	case errors.Is(err, errEndless):

@@ -190,6 +190,36 @@ func TestSessionTimeout(t *testing.T) {
 	})
 }
 
+// TestRetire: clients of a server that was replaced are asked to connect again when they
+// say nothing, or when they never stop; what is under way is not disturbed.
+func TestRetire(t *testing.T) {
+	kept := &shelf{}
+	inMemory(t, ServerOptions{Open: kept.open}, func(t *testing.T, s *Server, l *links) {
+		idle, slow, busy := l.connect(0), l.connect(0), l.connect(0)
+		io.WriteString(idle, "EHLO c.example\r\n")
+		io.WriteString(slow, envelope)
+		synctest.Wait()
+		began := time.Now()
+		s.Retire(time.Minute, 10*time.Minute)
+		if text := said(t, idle); !strings.HasSuffix(text, "421 4.3.2 mx.example was set up anew, please connect again\r\n") || time.Since(began) != time.Minute {
+			t.Errorf("after %s: %q", time.Since(began), text)
+		}
+		time.Sleep(3 * time.Minute)
+		io.WriteString(slow, "DATA\r\nx\r\n.\r\n")
+		began = time.Now()
+		if text := said(t, slow); !strings.Contains(text, "250 2.0.0 message accepted\r\n421 4.3.2 ") || time.Since(began) != time.Minute {
+			t.Errorf("after %s: %q", time.Since(began), text)
+		}
+		for range 40 {
+			io.WriteString(busy, envelope+"RSET\r\n")
+			time.Sleep(30 * time.Second)
+		}
+		if text := said(t, busy); !strings.HasSuffix(text, "421 4.3.2 mx.example was set up anew, please connect again\r\n") {
+			t.Errorf("%q", text)
+		}
+	})
+}
+
 func TestTooManyConnections(t *testing.T) {
 	kept := &shelf{}
 	inMemory(t, ServerOptions{Open: kept.open, MaxConnections: 2}, func(t *testing.T, s *Server, l *links) {

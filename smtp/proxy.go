@@ -25,6 +25,10 @@ const (
 // proxySignature begins version 2.
 const proxySignature = "\r\n\r\n\x00\r\nQUIT\n"
 
+// A proxy that speaks for itself, to see whether we are well, or that cannot say who is
+// there, is greeted like anybody, and brings neither mail nor logins: what strangers send
+// must not be judged by the address of a machine of ours.
+
 // readProxy reads the header that a named address must send. From anybody else it would
 // be a claim that anybody can make, so there it is no more than an unknown command.
 func (c *conversation) readProxy() error {
@@ -44,6 +48,7 @@ func (c *conversation) readProxy() error {
 		if n > 0 {
 			c.in.use(n)
 			c.peer.Proxied = true
+			c.nameless = !remote.IsValid()
 			if remote.IsValid() {
 				c.peer.Remote, c.peer.Local = remote, local
 			}

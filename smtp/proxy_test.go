@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -88,4 +89,22 @@ func FuzzProxy(f *testing.F) {
 			t.Fatalf("%s, %d octets, %v; before %s, %d", again, m, err, remote, n)
 		}
 	})
+}
+
+// TestNamelessClients: who comes through a proxy that does not say who it is can see that
+// the server lives, and no more.
+func TestNamelessClients(t *testing.T) {
+	for name, header := range map[string]string{"v1, unknown": "PROXY UNKNOWN\r\n", "v2, local": proxySignature + "\x20\x00\x00\x00"} {
+		t.Run(name, func(t *testing.T) {
+			kept := &shelf{}
+			inMemory(t, ServerOptions{Open: kept.open, ProxyFrom: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}, func(t *testing.T, _ *Server, l *links) {
+				c := l.connect(0)
+				io.WriteString(c, header+"EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nNOOP\r\nQUIT\r\n")
+				text := said(t, c)
+				if !strings.HasPrefix(text, "220 ") || !strings.Contains(text, "\r\n450 4.7.1 the proxy does not say who you are\r\n250 ") {
+					t.Errorf("%q", text)
+				}
+			})
+		})
+	}
 }

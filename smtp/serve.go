@@ -135,6 +135,26 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return s.stopped
 }
 
+// retirement is how a server that others have replaced lets its clients go.
+type retirement struct {
+	idle time.Duration // how long a command may be waited for
+	ends time.Time     // when no new transaction begins
+}
+
+// Retire asks the clients of a server that another one has replaced to connect again: who
+// says nothing for the time of idle, outside of a transaction, is told 421, and so is who
+// begins a transaction when the time of most has gone by. What is under way is not
+// disturbed. The listeners are left to their owner, and Shutdown ends the server.
+func (s *Server) Retire(idle, most time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now() // deadline
+	s.retired.Store(&retirement{idle, now.Add(most)})
+	for c := range s.conversations {
+		c.hurry(now.Add(idle))
+	}
+}
+
 // stop reports whether this call was the first. It wakes who waits for a command.
 func (s *Server) stop() bool {
 	s.mu.Lock()

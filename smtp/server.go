@@ -87,7 +87,8 @@ type Server struct {
 	mu            sync.Mutex
 	conversations map[*conversation]bool
 	listeners     map[net.Listener]bool
-	stopping      atomic.Bool   // set under mu
+	stopping      atomic.Bool // set under mu
+	retired       atomic.Pointer[retirement]
 	over          chan struct{} // closed after the last conversation of a stopped server
 	stopped       error         // valid when over is closed
 

@@ -76,6 +76,14 @@ func (c *conversation) mayGoOn(verb string) bool {
 		c.over = true
 		return false
 	}
+	if r := c.server.retired.Load(); r != nil && verb == "MAIL" && c.now.After(r.ends) {
+		c.farewell(errRetired)
+		return false
+	}
+	if c.nameless && (verb == "MAIL" || verb == "AUTH") {
+		c.say("450 4.7.1 the proxy does not say who you are")
+		return false
+	}
 	switch verb {
 	case "MAIL", "RCPT", "DATA", "QUIT":
 		return true
