@@ -257,7 +257,7 @@ func (o *opener) withoutTLS(ctx context.Context) *trouble {
 	w := &o.c.way
 	since, first, err := o.d.tlsMemory.missed(ctx, w.destination)
 	if err != nil {
-		return temporary(code(4, 3, 0), "%s", err)
+		return fromStore("%s", err)
 	}
 	if since.IsZero() {
 		return nil

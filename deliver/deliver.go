@@ -72,6 +72,7 @@ type Deliverer struct {
 	options   Options
 	log       *slog.Logger
 	policies  policies
+	doubts    doubts
 	tlsMemory tlsMemory
 	plans     plans
 	settling  chan *attempt
@@ -97,6 +98,7 @@ func New(o Options) *Deliverer {
 	return &Deliverer{
 		options: o, log: o.Log, lanes: map[string]*lane{},
 		policies:  policies{o.Store, o.World, o.Log},
+		doubts:    doubts{log: o.Log},
 		tlsMemory: tlsMemory{o.Store, o.World.Now},
 		settling:  make(chan *attempt, 256),
 		drained:   make(chan struct{}, 1),

@@ -2,12 +2,10 @@ package deliver_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -412,47 +410,16 @@ func TestDelayAndExpiry(t *testing.T) {
 	})
 }
 
-func TestReportThatCannotBeStored(t *testing.T) {
+// TestReturnPathStays: what our own delivery wrote on top of a message is not for others.
+func TestReturnPathStays(t *testing.T) {
 	p := one(t)
-	p.mailbox.fails = errors.New("no such account")
 	s := p.server("one.example")
-	s.script("RCPT", "550 5.1.1 no")
-	id := p.put("a@one.example")
 	p.run()
-	p.event(id, journal.Bounced, 1)
-	if a := <-p.alerts; a.Kind != "report-lost" {
-		t.Errorf("%+v", a)
+	id := p.putBody("Return-Path: <joe@sender.example>\r\nSubject: forwarded\r\n\r\nbody\r\n", "a@one.example")
+	p.event(id, journal.Sent, 1)
+	if got := s.took(); len(got) != 1 || got[0].data != "Subject: forwarded\r\n\r\nbody\r\n" {
+		t.Errorf("%+v", got)
 	}
-}
-
-// slowMailer cannot ready the first reports.
-type slowMailer struct {
-	deliver.Mailer
-	fails atomic.Int32
-}
-
-func (m *slowMailer) Report(ctx context.Context, r deliver.Report) (func(*store.Tx) error, error) {
-	if m.fails.Add(-1) >= 0 {
-		return nil, fmt.Errorf("look up the owner: %w", store.ErrUnreachable)
-	}
-	return m.Mailer.Report(ctx, r)
-}
-
-// TestReportReadiedLater: a report that could not be readied for want of a database is
-// readied anew, and stops nobody for ever.
-func TestReportReadiedLater(t *testing.T) {
-	p := one(t)
-	mailer := &slowMailer{Mailer: p.mailbox}
-	mailer.fails.Store(2)
-	p.options.Reports = mailer
-	p.server("one.example").script("RCPT", "550 5.1.1 no")
-	p.server("two.example")
-	id := p.put("a@one.example")
-	p.run()
-	p.report(1)
-	p.event(id, journal.Bounced, 1)
-	p.event(p.put("a@two.example"), journal.Sent, 1)
-	p.empty()
 }
 
 // TestBrokenBody: a stored message that ends before its end is not sent as a whole one.

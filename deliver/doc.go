@@ -23,7 +23,8 @@
 //
 // TLS is used wherever it is offered. DANE and MTA-STS are enforced; policies are
 // kept in the store as long as they last (RFC 8461 section 5.1), and an attacker who
-// hides them meanwhile gains nothing. That a domain had TLS is remembered: when it
+// hides them meanwhile gains nothing; whoever hides one that is not kept yet gains a
+// quarter of an hour's delay. That a domain had TLS is remembered: when it
 // has none any more, the administrator is told, and the message is tried again for
 // half an hour before it goes in the clear. No message fails for that.
 //

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -29,4 +30,27 @@ func headerHasUTF8(r io.Reader) (bool, error) {
 			return false, nil
 		}
 	}
+}
+
+// returnPath begins the field that whoever delivers into a mailbox writes on top.
+const returnPath = "Return-Path:"
+
+// withoutReturnPath leaves out the Return-Path field that our own delivery put on top of a
+// message which is forwarded too: it is not for others (RFC 5321 section 4.4).
+func withoutReturnPath(r io.Reader, size int64) (io.Reader, int64, error) {
+	first := make([]byte, len(returnPath))
+	n, err := io.ReadFull(r, first)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, 0, err
+	}
+	first = first[:n]
+	if string(first) != returnPath {
+		return io.MultiReader(bytes.NewReader(first), r), size, nil
+	}
+	in := bufio.NewReader(r)
+	line, err := in.ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, 0, err
+	}
+	return in, size - int64(n+len(line)), nil
 }

@@ -28,6 +28,9 @@ func (d *Deliverer) settlement(ctx context.Context, a *attempt) settlement {
 	attempts := a.job.Attempts + 1
 	expired := schedule.Expired(now, a.job.Queued, attempts)
 	s := settlement{outcome: queue.Outcome{Job: &a.job, Tried: a.at, Transcript: a.transcript}}
+	if a.isOurs() {
+		s.outcome.Tried, expired = time.Time{}, false // the destination had no chance
+	}
 	told := telling{now: now, attempt: a}
 	for i := range a.results {
 		switch decide(a.results[i].trouble, expired) {
@@ -35,14 +38,13 @@ func (d *Deliverer) settlement(ctx context.Context, a *attempt) settlement {
 			told.success(i)
 		case failed:
 			told.failure(i, expired)
+			s.failed = append(s.failed, pendingAfter(&a.job.Recipients[i], a.results[i].trouble))
 			if t := a.results[i].trouble; t.permanent && t.reply.IsPermanent() {
 				s.refused++
 			}
 		case deferred:
 			t := a.results[i].trouble
-			left := a.job.Recipients[i]
-			left.Reply, left.Host = t.text, t.host
-			s.outcome.Left = append(s.outcome.Left, left)
+			s.outcome.Left = append(s.outcome.Left, pendingAfter(&a.job.Recipients[i], t))
 			s.outcome.Reply = t.sentence()
 			s.outcome.Due = retryAt(schedule, now, attempts, s.outcome.Due, t)
 		}
@@ -56,6 +58,13 @@ func (d *Deliverer) settlement(ctx context.Context, a *attempt) settlement {
 		d.addReport(ctx, &s, told.recipients)
 	}
 	return s
+}
+
+// pendingAfter is a recipient with what it was told.
+func pendingAfter(r *queue.Pending, t *trouble) queue.Pending {
+	left := *r
+	left.Reply, left.Host = t.text, t.host
+	return left
 }
 
 func decide(t *trouble, expired bool) fate {
@@ -74,11 +83,17 @@ func retryAt(s queue.Schedule, now time.Time, attempts int, already time.Time, t
 	if at.IsZero() {
 		at = s.Next(now, attempts)
 	}
+	if t.ours {
+		return now.Add(retryOurs)
+	}
 	if !t.retryBy.IsZero() && t.retryBy.Before(at) && t.retryBy.After(now) {
 		at = t.retryBy
 	}
 	return at
 }
+
+// retryOurs is when a message is tried again for which we could not do our part.
+const retryOurs = time.Minute
 
 // telling gathers what the journal and the owner are told of an attempt.
 type telling struct {

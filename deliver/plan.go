@@ -84,6 +84,7 @@ func (d *Deliverer) plan(ctx context.Context, destination string) (*route.Plan, 
 	if t := deadEnd(&plan); t != nil {
 		return nil, t
 	}
+	d.doubts.heed(&plan, d.options.World.Now())
 	for i := range plan.Needs {
 		if plan.Needs[i].Level == route.Undetermined {
 			return &plan, nil // not for long

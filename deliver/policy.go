@@ -31,6 +31,9 @@ type kept struct {
 	fetched, expires time.Time
 }
 
+// errMemory says that it could not be read what was kept.
+var errMemory = errors.New("what is remembered of the domain cannot be read")
+
 // lookup is the policy to act on: the one kept, unless the domain shows a newer one.
 // A policy that lasts is not undone by hiding its record or its page (RFC 8461
 // section 5.1).
@@ -39,7 +42,7 @@ func (p *policies) lookup(ctx context.Context, d mail.Domain) route.STS {
 	have, err := p.read(ctx, d)
 	if err != nil {
 		// Without knowing what was kept, sending could break a policy: temporary.
-		return route.STS{Domain: d, RecordErr: fmt.Errorf("%w: %w", world.ErrBogus, err)}
+		return route.STS{Domain: d, RecordErr: fmt.Errorf("%w: %w: %w", world.ErrBogus, errMemory, err)}
 	}
 	lasts := have.expires.After(now)
 	sts := route.LookupSTSRecord(ctx, p.world, d)

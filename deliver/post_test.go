@@ -46,6 +46,12 @@ func (z *zone) add(t testing.TB, text string) {
 	}
 }
 
+func (z *zone) setFail(what string, err error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.fail[what] = err
+}
+
 func (z *zone) Lookup(_ context.Context, name world.Name, qtype uint16) (*world.Answer, error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()

@@ -24,6 +24,7 @@ type settlement struct {
 	tells   []report.Recipient      // what the report is on
 	unready bool                    // the report could not be readied, for now
 	refused int                     // recipients that the other side does not want, now or ever
+	failed  []queue.Pending         // those done without having been sent
 }
 
 func (s *settlement) close() {
@@ -33,27 +34,62 @@ func (s *settlement) close() {
 	s.spools = nil
 }
 
-// settle writes what became of jobs until the channel is closed. A job is never lost
-// for want of a database: it is tried again until the context ends, and then its
-// lease ends by itself.
+// settle writes what became of jobs until the channel is closed. What cannot be written
+// waits beside, and the others go on; it is tried again until the context ends, and then
+// its lease ends by itself. To give up before would have it sent again.
 func (d *Deliverer) settle(ctx context.Context) {
-	for first := range d.settling {
-		batch := []*attempt{first}
-		for gathering := true; gathering && len(batch) < settleAtOnce; {
-			select {
-			case a, ok := <-d.settling:
-				if gathering = ok; ok {
-					batch = append(batch, a)
-				}
-			default:
-				gathering = false
-			}
+	var late []*unsettled
+	for open := true; open || len(late) > 0; {
+		in := d.settling
+		if len(late) >= manyUnsettled || !open {
+			in = nil
 		}
-		d.settleBatch(ctx, batch)
+		timer := time.NewTimer(untilNext(late))
+		select {
+		case first, ok := <-in:
+			if open = ok; ok {
+				late = append(late, d.settleBatch(ctx, d.gather(first))...)
+			}
+		case <-timer.C:
+			late = d.settleLate(ctx, late)
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			d.abandon(late)
+			return
+		}
 	}
 }
 
-func (d *Deliverer) settleBatch(ctx context.Context, batch []*attempt) {
+// abandon forgets what is left; nobody must wait to hand over more of it.
+func (d *Deliverer) abandon(late []*unsettled) {
+	for _, u := range late {
+		u.close()
+	}
+	for range d.settling {
+	}
+}
+
+// gather takes what has come meanwhile.
+func (d *Deliverer) gather(first *attempt) []*attempt {
+	batch := []*attempt{first}
+	for len(batch) < settleAtOnce {
+		select {
+		case a, ok := <-d.settling:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, a)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// settleBatch gives what could not be settled.
+func (d *Deliverer) settleBatch(ctx context.Context, batch []*attempt) (late []*unsettled) {
 	var all []settlement
 	var untried []queue.Job
 	for _, a := range batch {
@@ -64,18 +100,19 @@ func (d *Deliverer) settleBatch(ctx context.Context, batch []*attempt) {
 		all = append(all, d.settlement(ctx, a))
 	}
 	if err := d.options.Queue.Return(ctx, untried); err != nil {
-		d.log.Warn("messages that were not tried could not be given back; their leases end by themselves", "error", err)
+		d.log.Warn("messages that were not tried could not be given back; they are found again in some seconds", "error", err)
 	}
 	if len(all) == 0 {
-		return
+		return nil
 	}
+	d.tellRefused(ctx, all)
 	if err := d.write(ctx, all); err != nil {
-		d.writeEach(ctx, all, err)
+		return d.settleApart(ctx, all, err)
 	}
 	for i := range all {
 		all[i].close()
 	}
-	d.tellRefused(ctx, all)
+	return nil
 }
 
 // tellRefused adds up what was refused by who sent it.
@@ -91,40 +128,6 @@ func (d *Deliverer) tellRefused(ctx context.Context, all []settlement) {
 	}
 	for origin, n := range byOrigin {
 		d.options.Refused(ctx, origin, n)
-	}
-}
-
-// writeEach settles one by one what could not be settled together: one bad report
-// must not stop the others.
-func (d *Deliverer) writeEach(ctx context.Context, all []settlement, err error) {
-	d.log.Warn("settling messages failed and is tried again, one by one", "messages", len(all), "error", err)
-	for i := range all {
-		d.writeOne(ctx, &all[i])
-	}
-}
-
-// reportTries is how often a report is tried before its job is settled without it.
-const reportTries = 3
-
-func (d *Deliverer) writeOne(ctx context.Context, s *settlement) {
-	for n := 1; ; n++ {
-		err := d.write(ctx, []settlement{*s})
-		if err == nil {
-			return
-		}
-		if len(s.reports) > 0 && n >= reportTries && !store.Temporary(err) {
-			d.alert(ctx, Alert{Kind: "report-lost", Destination: s.outcome.Job.Destination,
-				Text: "the failure of message " + string(s.outcome.Job.Trace) + " could not be reported to its owner: " + err.Error()})
-			s.reports = nil
-			continue
-		}
-		d.log.Error("settling a message failed and is tried again", "trace", s.outcome.Job.Trace, "error", err)
-		if !wait(ctx, min(100*time.Millisecond<<min(n, 7), 10*time.Second)) {
-			return // its lease ends by itself, and the message is tried again
-		}
-		if s.unready && len(s.reports) > 0 {
-			d.readyReport(ctx, s)
-		}
 	}
 }
 

@@ -9,7 +9,9 @@ import (
 
 	"github.com/allgreen-mail/allgreen/journal"
 	"github.com/allgreen-mail/allgreen/lab/ca"
+	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/store"
+	"github.com/allgreen-mail/allgreen/world"
 )
 
 func certificate(t *testing.T, names ...string) *tls.Config {
@@ -119,4 +121,33 @@ func TestKeptPolicy(t *testing.T) {
 		p.run()
 		p.event(p.put("a@one.example"), journal.Sent, 1)
 	})
+}
+
+// TestDoubtAboutPolicy: whoever suppresses the answer whether a domain has an MTA-STS
+// policy gains a delay first. It ends when the answer comes, and when it stays away.
+func TestDoubtAboutPolicy(t *testing.T) {
+	p := one(t)
+	p.server("one.example")
+	p.server("two.example")
+	p.zone.setFail("_mta-sts.one.example. TXT", world.ErrTemporary)
+	p.zone.setFail("_mta-sts.two.example. TXT", world.ErrTemporary)
+	p.run()
+	first, second := p.put("a@one.example"), p.put("a@two.example")
+	for _, id := range []mail.TraceID{first, second} {
+		if e := p.event(id, journal.Deferred, 1); !strings.Contains(e.Fields["reply"], "MTA-STS policy") {
+			t.Errorf("%+v", e)
+		}
+		if next := p.why(id).Next; next.After(start.Add(5 * time.Minute)) {
+			t.Errorf("the next attempt is at %s", next)
+		}
+	}
+	p.zone.setFail("_mta-sts.one.example. TXT", nil)
+	p.clock.add(5 * time.Minute)
+	p.retry()
+	p.event(first, journal.Sent, 1)
+	p.event(second, journal.Deferred, 2)
+	p.clock.add(11 * time.Minute)
+	p.retry()
+	p.event(second, journal.Sent, 1)
+	p.event(p.put("b@two.example"), journal.Sent, 1)
 }

@@ -89,6 +89,11 @@ func (d *Deliverer) send(ctx context.Context, c *connection, a *attempt) *troubl
 	return last
 }
 
+// isOurs reports whether nothing came of it for want of our own store: that is no attempt.
+func (a *attempt) isOurs() bool {
+	return !slices.ContainsFunc(a.results, func(r result) bool { return r.trouble == nil || !r.trouble.ours })
+}
+
 func (a *attempt) allTaken() bool {
 	return !slices.ContainsFunc(a.results, func(r result) bool { return r.trouble != nil })
 }
@@ -107,7 +112,7 @@ func (tx *transaction) unfit(ctx context.Context) *trouble {
 	}
 	needs, err := tx.d.needsSMTPUTF8(ctx, j)
 	if err != nil {
-		return temporary(code(4, 3, 0), "the message could not be read: %s", err)
+		return fromStore("the message could not be read: %s", err)
 	}
 	if !needs {
 		return nil
@@ -139,7 +144,7 @@ func (d *Deliverer) needsSMTPUTF8(ctx context.Context, j *queue.Job) (bool, erro
 func (tx *transaction) round(ctx context.Context, todo []int) (later []int, _ *trouble) {
 	body, err := tx.d.options.Store.OpenBody(ctx, tx.a.job.Body)
 	if err != nil {
-		t := temporary(code(4, 3, 0), "the message could not be read: %s", err)
+		t := fromStore("the message could not be read: %s", err)
 		for _, i := range todo {
 			tx.a.results[i] = result{trouble: t}
 		}
@@ -150,7 +155,15 @@ func (tx *transaction) round(ctx context.Context, todo []int) (later []int, _ *t
 	for _, i := range todo {
 		e.To = append(e.To, smtp.Recipient{Address: tx.a.job.Recipients[i].To, Options: tx.rcptOptions(i)})
 	}
-	fates, err := tx.c.client.Send(ctx, e, &leased{body, body.Size(), tx.d.options.Queue})
+	text, size, err := withoutReturnPath(body, body.Size())
+	if err != nil {
+		t := fromStore("the message could not be read: %s", err)
+		for _, i := range todo {
+			tx.a.results[i] = result{trouble: t}
+		}
+		return nil, nil
+	}
+	fates, err := tx.c.client.Send(ctx, e, &leased{text, size, tx.d.options.Queue})
 	return tx.judge(todo, fates, err)
 }
 

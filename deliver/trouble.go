@@ -23,6 +23,7 @@ type trouble struct {
 	stale     bool      // the server hung up between two messages: nothing was tried
 	unsettled bool      // the final dot was sent and not answered
 	stopped   bool      // we gave up ourselves, because we stop
+	ours      bool      // our store failed: the other side had no part in it
 	retryBy   time.Time // not zero: try again then at the latest
 }
 
@@ -34,6 +35,13 @@ func code(class, subject, detail int) mail.EnhancedCode {
 // temporary is trouble in our own words that may pass.
 func temporary(status mail.EnhancedCode, format string, args ...any) *trouble {
 	return &trouble{text: fmt.Sprintf(format, args...), status: status}
+}
+
+// fromStore is trouble with what we remember: it cannot be read now.
+func fromStore(format string, args ...any) *trouble {
+	t := temporary(code(4, 3, 0), format, args...)
+	t.ours = true
+	return t
 }
 
 // permanent is trouble in our own words that stays.

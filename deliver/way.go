@@ -111,6 +111,12 @@ func (d *Deliverer) hostWays(plan *route.Plan, i int, destination string, egress
 		return nil, permanent(code(5, 4, 4), "the mail server of %s, %s, has no address", plan.Domain, host.Name.Text())
 	case err != nil:
 		return nil, temporary(code(4, 4, 3), "the address of the mail server %s could not be found out: %s", host.Name.Text(), err)
+	case errors.Is(need.Err, errMemory):
+		return nil, fromStore("%s", need.Err)
+	case errors.Is(need.Err, errDoubt):
+		t := temporary(code(4, 7, 5), "%s", need.Err)
+		t.retryBy = d.options.World.Now().Add(retryDoubt)
+		return nil, t
 	case need.Level == route.Undetermined:
 		return nil, temporary(code(4, 7, 5), "what TLS the mail server %s must show could not be found out: %v", host.Name.Text(), need.Err)
 	case need.Level == route.Forbidden:

@@ -132,7 +132,7 @@ func (d *Deliverer) unconnected(l *lane, a *attempt, f *failure) {
 	a.fail(f.trouble)
 	a.transcript, a.host = f.transcript, f.trouble.host
 	d.mu.Lock()
-	if !f.trouble.permanent && !f.trouble.stopped && f.trouble.retryBy.IsZero() && l.workers > 1 {
+	if !f.trouble.permanent && !f.trouble.stopped && !f.trouble.ours && f.trouble.retryBy.IsZero() && l.workers > 1 {
 		l.pace.tooMuch(now)
 		l.pace.limit = min(l.pace.limit, float64(max(1, l.workers-1)))
 		l.jobs = append([]queue.Job{a.job}, l.jobs...)
@@ -141,7 +141,7 @@ func (d *Deliverer) unconnected(l *lane, a *attempt, f *failure) {
 		return
 	}
 	var others []*attempt
-	if !f.trouble.stopped && !f.trouble.permanent && !a.job.RequireTLS && !a.job.Egress.IsValid() {
+	if !f.trouble.stopped && !f.trouble.permanent && !f.trouble.ours && !a.job.RequireTLS && !a.job.Egress.IsValid() {
 		l.pace.unreachable(now, f.trouble.sentence())
 		for _, j := range l.takeAll() {
 			d.waiting--

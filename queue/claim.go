@@ -78,6 +78,9 @@ func take(tx *store.Tx, e store.Engine, where, order string, limit int, args ...
 		return nil, err
 	}
 	jobs, err := scanJobs(rows)
+	if err == nil {
+		jobs, err = setAside(tx, jobs)
+	}
 	slices.SortFunc(jobs, func(a, b Job) int { // RETURNING keeps no order
 		if c := a.Due.Compare(b.Due); c != 0 && order == `due` {
 			return c
@@ -85,6 +88,21 @@ func take(tx *store.Tx, e store.Engine, where, order string, limit int, args ...
 		return cmp.Compare(a.ID, b.ID)
 	})
 	return jobs, err
+}
+
+// setAside holds rows that cannot be read, for a person, and gives the others.
+func setAside(tx *store.Tx, jobs []Job) (whole []Job, err error) {
+	for _, j := range jobs {
+		if j.damage == "" {
+			whole = append(whole, j)
+			continue
+		}
+		_, err := tx.Exec(`UPDATE queue_job SET state = 3, worker = 0, lane = '', why = $1 WHERE id = $2`, "the row is damaged: "+clip(j.damage, maxReply), j.ID)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return whole, nil
 }
 
 // roundDown keeps the number of different statements small.

@@ -52,6 +52,7 @@ type Job struct {
 	LastReply   string // the last answer, or what went wrong, in words
 
 	worker int64
+	damage string // why its envelope cannot be read; "": it can
 }
 
 // Pending is a recipient still to do, with the last answer that concerned it.
@@ -79,7 +80,11 @@ func scanJob(row scanner) (Job, error) {
 	j.Trace, j.Body, j.State = mail.TraceID(trace), store.BodyID(body), State(state)
 	j.Queued, j.Due, j.Tried = store.FromMicros(queued), store.FromMicros(due), store.FromMicros(tried)
 	j.Attempts, j.Warned = int(attempts), warned != 0
-	return j, j.fill(text)
+	if err := j.fill(text); err != nil {
+		// It must not stop the rows that are read with it.
+		j.damage, j.LastReply = err.Error(), "the row is damaged: "+err.Error()
+	}
+	return j, nil
 }
 
 func scanJobs(rows *store.Rows) ([]Job, error) {

@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,5 +53,59 @@ func TestReleaseOfBusy(t *testing.T) {
 		jobs, err := h.q.Show(h.ctx(), id)
 		must(t, err)
 		want(t, "state", jobs[0].State, queue.Waiting)
+	})
+}
+
+// TestUncertainClaims: whatever becomes of a claim whose caller went away while it was
+// being written, its messages are claimed again; so are those that could not be given back.
+func TestUncertainClaims(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		const n = 12
+		for range n {
+			h.put("a@one.example")
+		}
+		for range n - 1 {
+			gone, leave := context.WithCancel(h.ctx())
+			claimed := make(chan error, 1)
+			go func() {
+				_, err := h.q.Claim(gone, queue.Want{Limit: 1})
+				claimed <- err
+			}()
+			leave()
+			<-claimed // with an error or with a message: nobody keeps it
+		}
+		gone, leave := context.WithCancel(h.ctx())
+		held := h.claim(1)
+		leave()
+		if err := h.q.Return(gone, held); err == nil && len(held) > 0 {
+			t.Fatal("given back without a database")
+		}
+		must(t, h.q.Leave(h.ctx())) // also those that Claim gave to who did not listen
+		must(t, h.q.Start(h.ctx()))
+		must(t, h.q.Tend(h.ctx()))
+		must(t, h.q.Tend(h.ctx()))
+		want(t, "claimed in the end", len(h.claim(16)), n)
+	})
+}
+
+// TestDamagedRow: a row that cannot be read stops nobody else's message; a person sees it.
+func TestDamagedRow(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.put("a@one.example")
+		bad := h.put("b@two.example")
+		h.put("c@three.example")
+		must(t, h.st.Write(h.ctx(), func(tx *store.Tx) error {
+			_, err := tx.Exec(`UPDATE queue_job SET envelope = '{"from": 7' WHERE trace = $1`, string(bad))
+			return err
+		}))
+		want(t, "claimed", recipients(h.claim(10)), []string{"one.example: a@one.example", "three.example: c@three.example"})
+		jobs, err := h.q.Show(h.ctx(), bad)
+		must(t, err)
+		if len(jobs) != 1 || jobs[0].State != queue.Held || !strings.Contains(jobs[0].HeldWhy, "the row is damaged") {
+			t.Errorf("%+v", jobs)
+		}
+		c, err := h.q.Drop(h.ctx(), queue.Selection{Trace: bad})
+		must(t, err)
+		want(t, "dropped", c.Jobs, 1)
 	})
 }
