@@ -50,7 +50,7 @@ func openSQLite(s *Store, file string) (engine, error) {
 	if e.writer, err = e.connect(writerCacheKiB, "auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = FULL"); err != nil {
 		return nil, err
 	}
-	if err := e.mustBe("journal_mode", "wal"); err != nil {
+	if err := e.prepareLog(); err != nil {
 		e.writer.close()
 		return nil, err
 	}
@@ -74,6 +74,17 @@ func (e *sqliteEngine) connect(cacheKiB int, pragmas ...string) (*sqliteConn, er
 		"trusted_schema = OFF",
 		"wal_autocheckpoint = 0",
 	}, pragmas...)...)
+}
+
+// prepareLog makes sure that there is a log, and has it written in few pieces.
+func (e *sqliteEngine) prepareLog() error {
+	if err := e.mustBe("journal_mode", "wal"); err != nil {
+		return err
+	}
+	if err := e.writer.script("SELECT COUNT(*) FROM sqlite_schema"); err != nil { // opens it
+		return err
+	}
+	return joinLog(e.writer)
 }
 
 // mustBe checks a pragma that SQLite may silently not follow.

@@ -33,6 +33,10 @@ func startCheckpointer(e *sqliteEngine) (*checkpointer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := joinDatabase(conn); err != nil {
+		conn.close()
+		return nil, err
+	}
 	after := cmp.Or(e.store.options.LogSize, defaultLogSize) / sqlitePageBytes
 	p := &checkpointer{engine: e, conn: conn, after: after, due: make(chan struct{}, 1), quit: make(chan struct{})}
 	p.ended.Go(p.serve)

@@ -19,6 +19,8 @@ type sqliteConn struct {
 	out   uintptr // C memory for results by pointer
 	stmts map[string]*sqliteStmt
 
+	joined []*joinedFile // through which it writes
+
 	wrote  bool  // a statement that changes something ran since this was set to false
 	failed error // what SQLite last refused since this was set to nil
 }
@@ -68,6 +70,9 @@ func (c *sqliteConn) close() error {
 			err = c.failure(rc)
 		}
 		c.db = 0
+	}
+	for _, j := range c.joined {
+		j.free(c.tls)
 	}
 	libc.Xfree(c.tls, c.out)
 	c.tls.Close()

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package store
+
+import "modernc.org/libc"
+
+// joinedFile is for Linux: see there.
+type joinedFile struct{}
+
+func (*joinedFile) free(*libc.TLS) {}
+
+func joinLog(*sqliteConn) error      { return nil }
+func joinDatabase(*sqliteConn) error { return nil }
