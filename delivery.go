@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"reflect"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/allgreen-mail/allgreen/config"
 	"github.com/allgreen-mail/allgreen/deliver"
 	"github.com/allgreen-mail/allgreen/mail"
-	"github.com/allgreen-mail/allgreen/world"
 )
 
 // delivery is the one part that a reload stops and starts again, and only when what
@@ -32,7 +29,7 @@ func (s *server) deliverOptions(ctx context.Context, c *config.Config) (deliver.
 	}
 	for _, a := range c.Egress() {
 		o.Egress = append(o.Egress, a.IP)
-		if isElsewhere(ctx, s.world, a.IP) {
+		if s.world.IsElsewhere(ctx, a.IP) {
 			o.Elsewhere = append(o.Elsewhere, a.IP)
 			s.log.Info("mail leaves from an address that this machine has not itself", "address", a.IP, "taken for", "that of a translator in front of it")
 		}
@@ -45,16 +42,6 @@ func (s *server) deliverOptions(ctx context.Context, c *config.Config) (deliver.
 		o.Smarthost = &deliver.Smarthost{Host: host, Port: sm.Port, ImplicitTLS: sm.Port == 465, User: sm.User, Password: string(sm.Password)}
 	}
 	return o, nil
-}
-
-// isElsewhere reports whether this machine has not the address itself: behind a
-// translator others see it, and nothing here can be bound to it.
-func isElsewhere(ctx context.Context, w *world.World, ip netip.Addr) bool {
-	l, err := w.Listen(ctx, netip.AddrPortFrom(ip, 0))
-	if err == nil {
-		l.Close()
-	}
-	return errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
 // noteRefused tells submission who writes to addresses that do not exist.

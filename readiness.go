@@ -10,12 +10,13 @@ import (
 	"github.com/allgreen-mail/allgreen/web"
 )
 
-// questions are what must hold for mail to come here.
+// questions are what must hold for mail to come here, and what a person should know.
 func (s *server) questions() []web.Question {
 	return []web.Question{
 		{Name: "store", Ask: s.askStore},
 		{Name: "certificates", Ask: s.askCertificates},
 		{Name: "queue", Ask: s.askQueue},
+		{Name: "edge", Ask: s.edge.ask, Advisory: true},
 	}
 }
 

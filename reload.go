@@ -64,6 +64,7 @@ func (s *server) change(ctx context.Context, next *config.Config) error {
 	s.settings = next
 	g.connect()
 	s.delivery.change(out)
+	s.edge.change(edgeSources(next, s.world))
 	s.board.keep(g.names())
 	s.retired.Go(func() { before.retire(s.stopping) })
 	return nil

@@ -45,6 +45,7 @@ type server struct {
 	queue    *queue.Queue
 	accept   *accept.Acceptor
 	delivery *delivery
+	edge     *edgeWatch
 
 	parts    *errgroup.Group // what runs in the background until the end
 	stop     context.CancelFunc
@@ -133,6 +134,7 @@ func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
 	})
 	s.queue = queue.New(s.store, queue.Options{Clock: s.world.Now, Worker: workerName(c), Record: s.recordChange, Log: s.log})
 	s.accept = accept.New(accept.Options{Store: s.store, World: s.world, SRS: s.identity.SRS(), Log: s.log})
+	s.edge = newEdgeWatch(s, edgeSources(c, s.world))
 	out, err := s.deliverOptions(ctx, c)
 	s.delivery = newDelivery(s, out)
 	return err
@@ -173,6 +175,7 @@ func (s *server) runParts(ctx context.Context) {
 	}
 	run("identity", s.identity.Run)
 	run("delivery", s.delivery.run)
+	run("edge", s.edge.run)
 	run("journal", keeper.Run)
 	run("sweep", s.sweep)
 	run("memory", s.giveBackMemory)

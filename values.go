@@ -9,6 +9,7 @@ import (
 	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/config"
 	"github.com/allgreen-mail/allgreen/identity"
+	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/reputation"
 	"github.com/allgreen-mail/allgreen/world"
 )
@@ -39,6 +40,37 @@ func (s *server) certificates(c *config.Config) identity.Certificates {
 		}
 	case config.FromACME:
 		from.ACME = &identity.ACME{Directory: c.TLS.ACME.Directory, Email: c.TLS.ACME.Email}
+	}
+	return from
+}
+
+// greeted are domains whose MX hosts greet everybody and name their client's address;
+// mirrors are STUN servers that are offered to everybody. A made world names its own.
+var (
+	greeted = []string{"gmail.com", "outlook.com"}
+	mirrors = []string{"stun.cloudflare.com"}
+)
+
+// edgeSources are whom to ask at which address they see this server. Behind a smarthost
+// nobody greets us, so only an explicit wish greets others.
+func edgeSources(c *config.Config, w *world.World) (from identity.EdgeSources) {
+	hosts, servers := greeted, mirrors
+	if w.IsMade() {
+		hosts, servers = w.Greeters, w.Mirrors
+	}
+	from.SMTP = c.Edge.Greet
+	if from.SMTP == nil && c.Deliver.Smarthost.Host == "" {
+		for _, name := range hosts {
+			from.SMTP = append(from.SMTP, mail.MustParseDomain(name))
+		}
+	}
+	if c.Edge.STUN != nil {
+		servers = c.Edge.STUN
+	}
+	for _, text := range servers {
+		if server, err := identity.ParseSTUNServer(text); err == nil { // config has judged them
+			from.STUN = append(from.STUN, server)
+		}
 	}
 	return from
 }

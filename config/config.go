@@ -24,6 +24,7 @@ type Config struct {
 	Listen       Listen        `toml:"listen,rebind"`
 	TLS          TLS           `toml:"tls"`
 	DNS          DNS           `toml:"dns,restart"`
+	Edge         Edge          `toml:"edge"`
 	Store        Store         `toml:"store,restart"`
 	Receive      Receive       `toml:"receive"`
 	Submit       Submit        `toml:"submit"`
@@ -113,6 +114,13 @@ func (t TLS) Pairs() []Pair {
 type DNS struct {
 	Resolvers []netip.AddrPort `toml:"resolvers"`
 	Trusted   []netip.AddrPort `toml:"trusted"`
+}
+
+// Edge says whom to ask, once a day, at which address they see this server. An empty
+// list asks nobody.
+type Edge struct {
+	Greet []mail.Domain `toml:"greet,builtin"` // nil: the choice built in
+	STUN  []string      `toml:"stun,builtin"`  // "host" or "host:port"; nil: the choice built in
 }
 
 // Store says where mail is kept, if not in the data folder.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/allgreen-mail/allgreen/mail"
@@ -250,6 +251,11 @@ func (j *judgement) sender(path, from string) {
 
 // places are stores, hosts and words.
 func (j *judgement) places() {
+	for i, s := range j.Edge.STUN {
+		if !isHostPort(s) {
+			j.b.note(element("edge.stun", i), `%q is no server; write "stun.example.net" or "stun.example.net:3478"`, clip(s))
+		}
+	}
 	if pg := string(j.Store.PostgreSQL); pg != "" && !strings.HasPrefix(pg, "postgres://") &&
 		!strings.HasPrefix(pg, "postgresql://") && !strings.Contains(pg, "=") {
 		j.b.note("store.postgresql", `postgresql wants "postgres://user@host/database"`)
@@ -286,6 +292,13 @@ func (j *judgement) positive() {
 	if j.Submit.RecipientsPerDay < j.Submit.RecipientsPerHour {
 		j.b.note("submit.recipients_per_day", "fewer recipients per day (%d) than per hour (%d); raise the one or lower the other", j.Submit.RecipientsPerDay, j.Submit.RecipientsPerHour)
 	}
+}
+
+func isHostPort(s string) bool {
+	host, port, found := strings.Cut(s, ":")
+	n, badPort := strconv.ParseUint(port, 10, 16)
+	_, badHost := mail.ParseDomain(host)
+	return badHost == nil && (!found || badPort == nil && n > 0)
 }
 
 func isHelp(s string) bool {

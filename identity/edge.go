@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +19,7 @@ import (
 // EdgeSources are those whom FindEdge asks which address they see. Ask none that did
 // not agree to be asked, or that one would not send mail to anyway.
 type EdgeSources struct {
-	SMTP []mail.Domain // hosts, port 25: many say in their EHLO answer whom they see
+	SMTP []mail.Domain // whose best MX host is greeted: many say in their EHLO answer whom they see
 	STUN []STUNServer
 }
 
@@ -26,6 +27,19 @@ type EdgeSources struct {
 type STUNServer struct {
 	Host mail.Domain
 	Port uint16 // zero: 3478
+}
+
+// ParseSTUNServer reads "stun.example.net" or "stun.example.net:3478".
+func ParseSTUNServer(s string) (server STUNServer, err error) {
+	if host, port, found := strings.Cut(s, ":"); found {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return server, fmt.Errorf("%.60q has no port behind the colon", s)
+		}
+		s, server.Port = host, uint16(n)
+	}
+	server.Host, err = mail.ParseDomain(s)
+	return server, err
 }
 
 // edgePatience bounds one question.
@@ -62,39 +76,51 @@ func (e Edge) Addresses() []netip.Addr {
 	return all
 }
 
-// FindEdge compares what the configuration says with what others see. The error is the
-// context's; everything else is in the Edge.
-func (i *Identity) FindEdge(ctx context.Context) (Edge, error) {
+// FindEdge asks the sources, and compares what the configuration says with what they
+// see. The error is the context's; everything else is in the Edge.
+func (i *Identity) FindEdge(ctx context.Context, sources EdgeSources) (Edge, error) {
 	var e Edge
 	for _, egress := range i.Egress() {
 		e.Configured = append(e.Configured, egress.IP)
-		if i.isLocal(ctx, egress.IP) {
+		if !i.world.IsElsewhere(ctx, egress.IP) {
 			e.Local = append(e.Local, egress.IP)
 		}
 	}
-	e.Sightings = i.askAll(ctx, e)
+	e.Sightings = i.askAll(ctx, e, sources)
 	e.compare()
 	return e, ctx.Err()
 }
 
-// isLocal reports whether the machine itself has an address: behind NAT it has not,
-// and then nothing can be bound to it.
-func (i *Identity) isLocal(ctx context.Context, ip netip.Addr) bool {
-	l, err := i.world.Listen(ctx, netip.AddrPortFrom(ip, 0))
-	if err != nil {
-		return false
+// IsNews reports whether the disagreements are others than those that KeepEdge kept.
+func (i *Identity) IsNews(e Edge) bool { return (*i.facts.Load())[i.edgeFact()] != e.text() }
+
+// KeepEdge remembers the disagreements beyond a restart, so that a person is told of
+// each change once.
+func (i *Identity) KeepEdge(ctx context.Context, e Edge) error {
+	if err := i.keepFact(ctx, i.edgeFact(), e.text()); err != nil {
+		return err
 	}
-	l.Close()
-	return true
+	return i.loadFacts(ctx)
+}
+
+// edgeFact is of this node: others of the same database have addresses of their own.
+func (i *Identity) edgeFact() string { return "edge " + i.said.Load().Hostname.String() }
+
+func (e *Edge) text() string {
+	var texts []string
+	for _, p := range e.Problems {
+		texts = append(texts, p.Text)
+	}
+	return strings.Join(texts, "\n")
 }
 
 // askAll asks everybody at once, from each address of ours in the family of theirs.
-func (i *Identity) askAll(ctx context.Context, e Edge) []Sighting {
+func (i *Identity) askAll(ctx context.Context, e Edge, sources EdgeSources) []Sighting {
 	var asks []func() Sighting
-	for _, host := range i.edge.SMTP {
-		asks = append(asks, i.asks(ctx, e, host, "EHLO", 25, i.askEHLO)...)
+	for _, domain := range sources.SMTP {
+		asks = append(asks, i.asks(ctx, e, i.exchangerOf(ctx, domain), "EHLO", 25, i.askEHLO)...)
 	}
-	for _, server := range i.edge.STUN {
+	for _, server := range sources.STUN {
 		port := server.Port
 		if port == 0 {
 			port = 3478
@@ -110,6 +136,19 @@ func (i *Identity) askAll(ctx context.Context, e Edge) []Sighting {
 	}
 	wait.Wait()
 	return sightings
+}
+
+// exchangerOf is the host to greet for a domain: its best MX, or itself (RFC 5321
+// section 5.1). What cannot be found shows when its address is looked for.
+func (i *Identity) exchangerOf(ctx context.Context, d mail.Domain) mail.Domain {
+	all, _, err := world.LookupMX(ctx, i.world, world.NameOf(d))
+	if err != nil || len(all) == 0 {
+		return d
+	}
+	if host, err := all[0].Host.Domain(); err == nil {
+		return host
+	}
+	return d
 }
 
 // question asks one server from one address.
@@ -133,6 +172,9 @@ func (i *Identity) asks(ctx context.Context, e Edge, host mail.Domain, how strin
 				ctx, cancel := context.WithTimeout(ctx, edgePatience)
 				defer cancel()
 				at, err := q(ctx, from, netip.AddrPortFrom(ip, port))
+				if from.IsValid() && at.IsValid() && i.world.IsSame(from, at) {
+					at = from // the other name of one address in a made world
+				}
 				return Sighting{By: by, From: from, Seen: at, Err: err}
 			})
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/allgreen-mail/allgreen/lab"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/store/storetest"
 	"github.com/allgreen-mail/allgreen/world"
 )
@@ -110,6 +111,9 @@ lying.edge.example. 300 A 127.10.201.2
 mute.edge.example. 300 A 127.10.201.3
 refusing.edge.example. 300 A 127.10.201.4
 stun.edge.example. 300 A 127.10.201.5
+nat.edge.example. 300 A 127.10.201.6
+mail.edge.example. 300 MX 20 lying.edge.example.
+mail.edge.example. 300 MX 10 honest.edge.example.
 `
 
 // TestFindEdge asks real sockets of the lab.
@@ -124,6 +128,7 @@ func TestFindEdge(t *testing.T) {
 	greeter(t, w, "127.10.201.2", func(string) string { return "250 lying.edge.example Hello [198.51.100.66]" })
 	greeter(t, w, "127.10.201.3", func(string) string { return "250 mute.edge.example" })
 	greeter(t, w, "127.10.201.4", func(string) string { return "554 5.7.1 go away" })
+	greeter(t, w, "127.10.201.6", func(string) string { return "250 nat.edge.example at your service, [203.0.113.7]" })
 	port := stunServer(t, "127.10.201.5")
 	domain := func(name string) mail.Domain { return mail.MustParseDomain(name + ".edge.example") }
 	find := func(configured string, smtp ...mail.Domain) Edge {
@@ -131,9 +136,8 @@ func TestFindEdge(t *testing.T) {
 		id := open(t, storetest.Open(t, schemas()...), func(o *Options) {
 			o.World = w
 			o.Statement.Egress = []Egress{{IP: addr(configured)}}
-			o.Edge = EdgeSources{SMTP: smtp, STUN: []STUNServer{{Host: domain("stun"), Port: port}}}
 		})
-		e, err := id.FindEdge(t.Context())
+		e, err := id.FindEdge(t.Context(), EdgeSources{SMTP: smtp, STUN: []STUNServer{{Host: domain("stun"), Port: port}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,6 +166,12 @@ func TestFindEdge(t *testing.T) {
 	}
 	if want := []string{"seen", "silent", "554", "no name", "seen"}; !slices.Equal(said, want) {
 		t.Errorf("sightings %v, want %v", said, want)
+	}
+	if e = find("127.10.200.7", domain("mail")); len(e.Problems) != 0 || e.Sightings[0].By != "honest.edge.example (EHLO)" {
+		t.Errorf("the best MX of a domain: %+v", e)
+	}
+	if e = find("203.0.113.7", domain("nat")); len(e.Local) != 0 || e.Sightings[0].From.IsValid() || e.Sightings[0].Seen != e.Configured[0] {
+		t.Errorf("behind a translator: %+v", e)
 	}
 	if e = find("127.10.200.7", domain("lying")); len(e.Problems) == 0 || !strings.Contains(e.Problems[0].Text, "arrives as 198.51.100.66") {
 		t.Errorf("a source that differs: %+v", e.Problems)
@@ -305,4 +315,50 @@ func TestSTUNObeysTheContext(t *testing.T) {
 	if _, err := askSTUN(ctx, w, netip.Addr{}, netip.MustParseAddrPort(l.LocalAddr().String())); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
+}
+
+func TestParseSTUNServer(t *testing.T) {
+	for text, want := range map[string]STUNServer{
+		"stun.example.net":       {Host: mail.MustParseDomain("stun.example.net")},
+		"stun.example.net:19302": {Host: mail.MustParseDomain("stun.example.net"), Port: 19302},
+	} {
+		if got, err := ParseSTUNServer(text); err != nil || got != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "stun.example.net:", "stun.example.net:0", "stun.example.net:70000", "stun example", "a:b:c"} {
+		if got, err := ParseSTUNServer(text); err == nil {
+			t.Errorf("%q is %v", text, got)
+		}
+	}
+}
+
+// TestEdgeNews tells of each change once, also over a restart.
+func TestEdgeNews(t *testing.T) {
+	storetest.Each(t, schemas(), func(t *testing.T, st *store.Store) {
+		id := open(t, st, nil)
+		news := func(want bool, problems ...string) {
+			t.Helper()
+			var e Edge
+			for _, p := range problems {
+				e.Problems = append(e.Problems, EdgeProblem{Text: p})
+			}
+			if got := id.IsNews(e); got != want {
+				t.Errorf("%q is news: %t", problems, got)
+			}
+			if err := id.KeepEdge(t.Context(), e); err != nil {
+				t.Error(err)
+			}
+		}
+		news(false)
+		news(true, "a")
+		news(false, "a")
+		news(true, "a", "b")
+		if err := id.reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		news(false, "a", "b")
+		news(true)
+		news(false)
+	})
 }

@@ -27,7 +27,6 @@ type Options struct {
 	Statement    Statement
 	NodeKeyFile  string // the file with the node key; made where nothing was sealed yet
 	Certificates Certificates
-	Edge         EdgeSources  // whom FindEdge asks
 	Log          *slog.Logger // nil: nowhere
 }
 
@@ -35,7 +34,6 @@ type Options struct {
 type Identity struct {
 	store *store.Store
 	world *world.World
-	edge  EdgeSources
 	log   *slog.Logger
 	seal  *sealer
 	root  []byte // the secret from which others are derived
@@ -61,7 +59,7 @@ func Open(ctx context.Context, o Options) (*Identity, error) {
 	if o.Store == nil || o.World == nil || o.NodeKeyFile == "" {
 		return nil, errors.New("open identity: a store, a world and the place of the node key are needed")
 	}
-	i := &Identity{store: o.Store, world: o.World, edge: o.Edge, log: o.Log, restated: make(chan struct{}, 1)}
+	i := &Identity{store: o.Store, world: o.World, log: o.Log, restated: make(chan struct{}, 1)}
 	if i.log == nil {
 		i.log = slog.New(slog.DiscardHandler)
 	}

@@ -31,6 +31,7 @@ type Lab struct {
 
 	names     map[netip.Addr]*authority.Socket // name servers and the resolver
 	residents []*resident
+	mirror    mirror
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -110,6 +111,9 @@ func (l *Lab) run(ctx context.Context) {
 		}
 		l.running.Go(func() { socket.Serve(ctx, responder) })
 	}
+	if l.mirror.UDPConn != nil {
+		l.running.Go(func() { l.mirror.serve(ctx) })
+	}
 	for _, r := range l.residents {
 		l.running.Go(func() { r.serve(ctx, l.town, r.listeners) })
 	}
@@ -130,6 +134,7 @@ func (l *Lab) File() *world.File {
 		PID:      os.Getpid(),
 		Probe:    world.Probe{Domain: probeDomain},
 		Greeters: []string{"green.example"},
+		Mirrors:  []string{mirrorName},
 		Map: world.Map{
 			Ports: l.ports,
 			Nets: []world.NetMap{

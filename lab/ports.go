@@ -12,13 +12,13 @@ import (
 )
 
 // services are the ports of the lab's world.
-func services() []uint16 { return []uint16{25, 53, 80, 110, 143, 443, 465, 587, 993, 995} }
+func services() []uint16 { return []uint16{25, 53, 80, 110, 143, 443, 465, 587, 993, 995, mirrorPort} }
 
 // fixedPorts are easy to remember, and bindable by everybody.
 func fixedPorts() map[uint16]uint16 {
 	return map[uint16]uint16{
 		25: 2525, 53: 5353, 80: 8080, 110: 1110, 143: 1143,
-		443: 4443, 465: 4465, 587: 5587, 993: 9993, 995: 9995,
+		443: 4443, 465: 4465, 587: 5587, 993: 9993, 995: 9995, mirrorPort: mirrorPort,
 	}
 }
 
@@ -62,6 +62,12 @@ func (l *Lab) bind() error {
 		}
 		l.names[ip] = socket
 	}
+	if ips := l.authority.Addresses(mirrorName + "."); len(ips) > 0 {
+		var err error
+		if l.mirror, err = bindMirror(l.socket(ips[0], mirrorPort)); err != nil {
+			return err
+		}
+	}
 	for _, r := range l.residents {
 		for _, port := range r.ports {
 			listener, err := net.Listen("tcp4", l.socket(r.addr, port).String())
@@ -81,6 +87,10 @@ func (l *Lab) release() {
 			socket.Close()
 			l.names[ip] = nil
 		}
+	}
+	if l.mirror.UDPConn != nil {
+		l.mirror.Close()
+		l.mirror = mirror{}
 	}
 	for _, r := range l.residents {
 		for port, listener := range r.listeners {

@@ -84,17 +84,20 @@ func TestReady(t *testing.T) {
 	never := make(chan struct{})
 	t.Cleanup(func() { close(never) })
 	for _, tt := range []struct {
-		name   string
-		ask    func(context.Context) error
-		status int
-		want   string
+		name     string
+		ask      func(context.Context) error
+		advisory bool
+		status   int
+		want     string
 	}{
-		{"all well", func(context.Context) error { return nil }, 200, `{"ready":true,"checks":{"store":"ok"}}`},
-		{"full", func(context.Context) error { return errors.New("the disk is full") }, 503, `{"ready":false,"checks":{"store":"the disk is full"}}`},
+		{"all well", func(context.Context) error { return nil }, false, 200, `{"ready":true,"checks":{"store":"ok"}}`},
+		{"full", func(context.Context) error { return errors.New("the disk is full") }, false, 503, `{"ready":false,"checks":{"store":"the disk is full"}}`},
+		{"an advice", func(context.Context) error { return errors.New("seen elsewhere") }, true, 200, `{"ready":true,"checks":{},"warnings":{"store":"seen elsewhere"}}`},
+		{"no advice", func(context.Context) error { return nil }, true, 200, `{"ready":true,"checks":{}}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			mux := http.NewServeMux()
-			addHealth(mux, []Question{{"store", tt.ask}})
+			addHealth(mux, []Question{{"store", tt.ask, tt.advisory}})
 			w := httptest.NewRecorder()
 			mux.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
 			if w.Code != tt.status || strings.TrimSpace(w.Body.String()) != tt.want {
@@ -105,7 +108,7 @@ func TestReady(t *testing.T) {
 	t.Run("a question that hangs says no", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
-		r := Ready(ctx, []Question{{"queue", func(context.Context) error { <-never; return nil }}})
+		r := Ready(ctx, []Question{{Name: "queue", Ask: func(context.Context) error { <-never; return nil }}})
 		if r.Ready || r.Checks["queue"] != "no answer in time" {
 			t.Errorf("%+v", r)
 		}

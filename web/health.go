@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// Question is one thing that must hold for the server to be ready.
+// Question is one thing that must hold for the server to be ready, or that is only
+// worth a warning.
 type Question struct {
-	Name string                      // "store", "certificates", "queue"
-	Ask  func(context.Context) error // nil: it holds; the text is shown to whoever may read /readyz
+	Name     string                      // "store", "certificates", "queue", "edge"
+	Ask      func(context.Context) error // nil: it holds; the text is shown to whoever may read /readyz
+	Advisory bool                        // whatever it says, mail may come here
 }
 
 // patience is how long a question may take: an answer that comes later says no.
@@ -17,8 +19,9 @@ const patience = 5 * time.Second
 
 // Readiness is what /readyz answers.
 type Readiness struct {
-	Ready  bool              `json:"ready"`
-	Checks map[string]string `json:"checks"` // name -> "ok" or the reason
+	Ready    bool              `json:"ready"`
+	Checks   map[string]string `json:"checks"`             // name -> "ok" or the reason
+	Warnings map[string]string `json:"warnings,omitempty"` // name -> what is wrong, and does not stop mail
 }
 
 // Ready asks all questions at once.
@@ -41,10 +44,27 @@ func Ready(ctx context.Context, questions []Question) Readiness {
 		case <-ctx.Done():
 		}
 	}
-	for _, text := range r.Checks {
-		r.Ready = r.Ready && text == holds
+	for _, q := range questions {
+		r.judge(q)
 	}
 	return r
+}
+
+// judge puts an advice where it stops nothing.
+func (r *Readiness) judge(q Question) {
+	text := r.Checks[q.Name]
+	if !q.Advisory {
+		r.Ready = r.Ready && text == holds
+		return
+	}
+	delete(r.Checks, q.Name)
+	if text == holds {
+		return
+	}
+	if r.Warnings == nil {
+		r.Warnings = map[string]string{}
+	}
+	r.Warnings[q.Name] = text
 }
 
 const holds = "ok"

@@ -20,6 +20,7 @@ type File struct {
 	Server       string           `json:"server,omitempty"`        // the data folder of our own server in it
 	Probe        Probe            `json:"probe,omitzero"`
 	Greeters     []string         `json:"greeters,omitempty"` // domains whose MX hosts greet everybody
+	Mirrors      []string         `json:"mirrors,omitempty"`  // STUN servers, "host" or "host:port"
 	Map
 }
 
@@ -90,7 +91,7 @@ func (f *File) World(o Options) (*World, error) {
 	if len(o.Resolvers) == 0 {
 		o.Resolvers = f.Resolvers
 	}
-	w := &World{Network: Machine(), Map: f.Map, Probe: f.Probe, Greeters: f.Greeters}
+	w := &World{Network: Machine(), Map: f.Map, Probe: f.Probe, Greeters: f.Greeters, Mirrors: f.Mirrors}
 	if f.Roots != "" {
 		w.Roots = x509.NewCertPool()
 		if !w.Roots.AppendCertsFromPEM([]byte(f.Roots)) {

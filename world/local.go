@@ -33,7 +33,7 @@ func (w *World) ListenOn(ctx context.Context, where string, own []netip.Addr) ([
 		return nil, err
 	}
 	sockets := []netip.AddrPort{at}
-	if at.Addr().IsUnspecified() && w.isMade() {
+	if at.Addr().IsUnspecified() && w.IsMade() {
 		sockets = nil
 		for _, ip := range own {
 			sockets = append(sockets, netip.AddrPortFrom(ip, at.Port()))
@@ -41,9 +41,6 @@ func (w *World) ListenOn(ctx context.Context, where string, own []netip.Addr) ([
 	}
 	return w.listenEach(ctx, sockets)
 }
-
-// isMade reports whether this world lies on another by a map.
-func (w *World) isMade() bool { return len(w.Map.Ports)+len(w.Map.Nets) > 0 }
 
 func parseWhere(where string) (netip.AddrPort, error) {
 	if strings.HasPrefix(where, ":") {

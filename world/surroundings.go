@@ -2,6 +2,7 @@ package world
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 )
 
 // Surroundings are the addresses of this machine's interfaces and the gateways of
@@ -18,7 +20,7 @@ import (
 // has none: its hosts share a machine. Where the system does not tell its routes,
 // there are no gateways.
 func (w *World) Surroundings() (own, gateways []netip.Addr, err error) {
-	if w.Network == nil || w.isMade() {
+	if w.Network == nil || w.IsMade() {
 		return nil, nil, nil
 	}
 	all, err := net.InterfaceAddrs()
@@ -41,6 +43,16 @@ func (w *World) Surroundings() (own, gateways []netip.Addr, err error) {
 		gateways = append(gateways, found...)
 	}
 	return own, gateways, nil
+}
+
+// IsElsewhere reports whether this machine has not the address itself: behind a
+// translator others see it, and nothing here can be bound to it.
+func (w *World) IsElsewhere(ctx context.Context, ip netip.Addr) bool {
+	l, err := w.Listen(ctx, netip.AddrPortFrom(ip, 0))
+	if err == nil {
+		l.Close()
+	}
+	return errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
 func readRoutes(path string, read func([]string) (netip.Addr, bool)) ([]netip.Addr, error) {

@@ -37,3 +37,32 @@ func TestSurroundings(t *testing.T) {
 		t.Errorf("a made world has %v, %v, %v", own, gateways, err)
 	}
 }
+
+func TestIsElsewhere(t *testing.T) {
+	w := &World{Network: Machine()}
+	for ip, want := range map[string]bool{"127.0.0.1": false, "192.0.2.7": true} {
+		if got := w.IsElsewhere(t.Context(), netip.MustParseAddr(ip)); got != want {
+			t.Errorf("IsElsewhere(%s) = %t", ip, got)
+		}
+	}
+	if None().IsElsewhere(t.Context(), netip.MustParseAddr("192.0.2.7")) {
+		t.Error("what could not be seen is taken for an absence")
+	}
+}
+
+func TestIsSame(t *testing.T) {
+	w := &World{Map: Map{Nets: []NetMap{{From: netip.MustParsePrefix("2001:db8::/96")}}}}
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"2001:db8::7f0b:a", "127.11.0.10", true},
+		{"127.11.0.10", "::ffff:127.11.0.10", true},
+		{"2001:db8::7f0b:a", "127.11.0.11", false},
+		{"2001:db8:1::7f0b:a", "127.11.0.10", false},
+	} {
+		if got := w.IsSame(netip.MustParseAddr(tt.a), netip.MustParseAddr(tt.b)); got != tt.want {
+			t.Errorf("IsSame(%s, %s) = %t", tt.a, tt.b, got)
+		}
+	}
+}

@@ -39,6 +39,7 @@ type World struct {
 	Map       Map              // ports, addresses and public ranges of a made world
 	Probe     Probe            // where a made world lets probe mail arrive
 	Greeters  []string         // domains of a made world whose MX hosts greet everybody
+	Mirrors   []string         // STUN servers of a made world, "host" or "host:port"
 }
 
 // None is a world that reaches nothing: what a test gets unless it asks for more.
@@ -110,6 +111,15 @@ func (w *World) Listen(ctx context.Context, at netip.AddrPort) (net.Listener, er
 // Internet of this world: global unicast, not reserved for private or special use
 // (RFC 6890), or in a range that the world's file declares public.
 func (w *World) IsPublic(ip netip.Addr) bool { return w.Map.isPublic(ip) }
+
+// IsSame reports whether two addresses are one on this machine, after the mapping of
+// this world: who answers on a mapped address sees the other.
+func (w *World) IsSame(a, b netip.Addr) bool {
+	return w.Map.Address(a).Unmap() == w.Map.Address(b).Unmap()
+}
+
+// IsMade reports whether this world lies on another by a map, as a lab does.
+func (w *World) IsMade() bool { return len(w.Map.Ports)+len(w.Map.Nets) > 0 }
 
 // IsLoopback reports whether traffic to this address stays on this machine,
 // after the mapping of this world.

@@ -172,7 +172,7 @@ func (s *session) hello(verb, name string) error {
 	if verb == "HELO" {
 		return s.reply("250 " + s.mail.says())
 	}
-	lines := append([]string{s.mail.says()}, s.extensions()...)
+	lines := append([]string{s.mail.says() + " sees you at [" + s.remote + "]"}, s.extensions()...)
 	var b strings.Builder
 	for i, line := range lines {
 		sign := "-"
