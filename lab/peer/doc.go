@@ -10,6 +10,9 @@
 // is neither read nor touched. No server asks the DNS: names are not looked up,
 // and mail for other domains goes to NextHop or stays in the queue.
 //
+// BIND is the one that speaks DNS: an authority for a few zones that takes updates
+// (RFC 2136) signed with its key.
+//
 // A program that is not there skips the test with its reason, and fails it when
 // the environment has CI=true. Debian lets nobody install Exim or OpenSMTPD beside
 // Postfix, so the test script unpacks them under .cache/debian, Exim with a library

@@ -102,6 +102,14 @@ func subfolder(tb testing.TB, dir, name string, uid, gid int) {
 // launch starts the server and waits until it greets.
 func launch(tb testing.TB, s settings, cmd *exec.Cmd) *Peer {
 	tb.Helper()
+	p := begin(tb, s, cmd)
+	p.awaitGreeting(tb)
+	return p
+}
+
+// begin starts the server, which ends with the test.
+func begin(tb testing.TB, s settings, cmd *exec.Cmd) *Peer {
+	tb.Helper()
 	out, err := os.Create(filepath.Join(s.Dir, "output"))
 	if err != nil {
 		tb.Fatal(err)
@@ -119,7 +127,6 @@ func launch(tb testing.TB, s settings, cmd *exec.Cmd) *Peer {
 		close(p.done)
 	}()
 	tb.Cleanup(p.Stop)
-	p.awaitGreeting(tb)
 	return p
 }
 
