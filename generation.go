@@ -150,7 +150,7 @@ func (g *generation) webDoors() []*door {
 		Messages: web.NewMessages(g.submit, s.accounts),
 	}
 	admin := web.Administration{
-		Store: s.store, Accounts: s.accounts, Queue: s.queue, Networks: func(n []netip.Prefix) error { return checkPrefixes(n, g.settings, s.world) },
+		Store: s.store, Accounts: s.accounts, Queue: s.queue, Now: s.world.Now, Networks: func(n []netip.Prefix) error { return checkPrefixes(n, g.settings, s.world) },
 		Status: s.status, Reload: s.reload, Questions: s.questions(), Metrics: s.metrics,
 	}
 	return []*door{

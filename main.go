@@ -41,6 +41,8 @@ type commandLine struct {
 	Send     sendCommand     `cmd:"" help:"Write a message: the text comes from standard input."`
 	Sendmail sendmailCommand `cmd:"" passthrough:"" help:"Send the message on standard input, as programs expect of sendmail."`
 	Log      logCommand      `cmd:"" help:"Tell what happened to a message; find messages."`
+	Import   importCommand   `cmd:"" help:"Bring mail from a Maildir, an mbox or another IMAP server into a mailbox."`
+	Export   exportCommand   `cmd:"" help:"Write a mailbox as a Maildir or as mbox files."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 

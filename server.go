@@ -26,6 +26,7 @@ import (
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/submit"
+	"github.com/allgreen-mail/allgreen/transfer"
 	"github.com/allgreen-mail/allgreen/web"
 	"github.com/allgreen-mail/allgreen/world"
 )
@@ -70,7 +71,7 @@ type serverOptions struct {
 // schemas are the tables of all packages, those others refer to first.
 func schemas() []store.Schema {
 	return []store.Schema{
-		identity.Schema, account.Schema, mailbox.Schema, journal.Schema, queue.Schema, policy.Schema, submit.Schema, deliver.Schema,
+		identity.Schema, account.Schema, mailbox.Schema, journal.Schema, queue.Schema, policy.Schema, submit.Schema, deliver.Schema, transfer.Schema,
 	}
 }
 
@@ -130,7 +131,9 @@ func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
 	s.accounts = account.Open(s.store, account.Options{
 		Domains: c.Domains, Admin: c.Admin, Devices: devices(c), World: s.world, Log: s.log,
 		Created: func(tx *store.Tx, id account.ID) error { return mailbox.Create(tx, int64(id)) },
-		Deleted: func(tx *store.Tx, id account.ID) error { return mailbox.Remove(tx, int64(id)) },
+		Deleted: func(tx *store.Tx, id account.ID) error {
+			return errors.Join(transfer.Forget(tx, int64(id)), mailbox.Remove(tx, int64(id)))
+		},
 	})
 	s.queue = queue.New(s.store, queue.Options{Clock: s.world.Now, Worker: workerName(c), Record: s.recordChange, Log: s.log})
 	s.accept = accept.New(accept.Options{Store: s.store, World: s.world, SRS: s.identity.SRS(), Log: s.log})

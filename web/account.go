@@ -132,6 +132,7 @@ type people struct {
 	store *store.Store
 	dir   *account.Directory
 	queue *queue.Queue
+	now   func() time.Time
 }
 
 func (p people) add(mux *http.ServeMux) {

@@ -53,6 +53,7 @@ type Administration struct {
 	Store     *store.Store
 	Accounts  *account.Directory
 	Queue     *queue.Queue
+	Now       func() time.Time
 	Networks  NetworkCheck
 	Status    func(context.Context) (ServerStatus, error)
 	Reload    func(context.Context) (Reloaded, error)
@@ -65,9 +66,10 @@ func (a Administration) Handler() http.Handler {
 	mux := http.NewServeMux()
 	answer(mux, Status, func(ctx context.Context, _ None) (ServerStatus, error) { return a.Status(ctx) })
 	answer(mux, Reload, func(ctx context.Context, _ None) (Reloaded, error) { return a.Reload(ctx) })
-	p := people{a.Store, a.Accounts, a.Queue}
+	p := people{a.Store, a.Accounts, a.Queue, a.Now}
 	p.add(mux)
 	p.addSenders(mux, a.Networks)
+	p.addMail(mux)
 	addQueue(mux, a.Queue)
 	addLog(mux, a.Store)
 	mux.Handle("/", Monitoring(a.Questions, a.Metrics))
