@@ -33,8 +33,9 @@ type Page struct {
 	Octets  int64 // a page ends when it is this large; it has one message at least
 }
 
-// Export writes one page of a folder as frames. Keys are UIDVALIDITY and UID; the page
-// after goes on behind the last UID, and one without frames is the end.
+// Export writes one page of a folder as frames. Keys are UIDVALIDITY and UID, in a form
+// that sorts as UIDs do; the page after goes on behind the last UID, and one without
+// frames is the end.
 func Export(ctx context.Context, st *store.Store, p Page, w io.Writer) error {
 	for {
 		folder, messages, err := p.list(ctx, st)
@@ -82,6 +83,6 @@ func exportOne(ctx context.Context, st *store.Store, f mailbox.Folder, m mailbox
 	}
 	defer body.Close()
 	return max(m.Size, 1), WriteFrame(w, Message{
-		Key: fmt.Sprintf("%d.%d", f.UIDValidity, m.UID), Received: m.Received, Flags: m.Flags, Keywords: m.Keywords, Size: m.Size, Body: body,
+		Key: fmt.Sprintf("%d.%010d", f.UIDValidity, m.UID), Received: m.Received, Flags: m.Flags, Keywords: m.Keywords, Size: m.Size, Body: body,
 	})
 }

@@ -1,7 +1,6 @@
 package transfer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailbox"
-	"github.com/allgreen-mail/allgreen/message/structure"
 	"github.com/allgreen-mail/allgreen/store"
 )
 
@@ -122,7 +120,7 @@ type arrival struct {
 	delivery mailbox.Delivery
 }
 
-// load spools a message and reads its structure on the way.
+// load spools a message.
 func (im *importing) load(ctx context.Context, m Message) error {
 	spool := im.store.NewSpool()
 	a := arrival{key: m.Key, spool: spool, delivery: mailbox.Delivery{
@@ -142,31 +140,10 @@ func (im *importing) load(ctx context.Context, m Message) error {
 	return spool.Place(ctx)
 }
 
-// read gives the batch its structures.
-func (im *importing) read() error {
-	for i := range im.batch {
-		a := &im.batch[i]
-		body, err := a.spool.Open()
-		if err != nil {
-			return err
-		}
-		s, err := structure.Read(body)
-		body.Close()
-		if err != nil {
-			return err
-		}
-		a.delivery.Structure = bytes.Clone(s.Encode())
-	}
-	return nil
-}
-
 func (im *importing) commit(ctx context.Context) error {
 	defer im.drop()
 	if len(im.batch) == 0 {
 		return nil
-	}
-	if err := im.read(); err != nil {
-		return err
 	}
 	var taken Taken
 	err := im.store.Write(ctx, func(tx *store.Tx) error {

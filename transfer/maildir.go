@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/allgreen-mail/allgreen/imap/syntax"
 	"github.com/allgreen-mail/allgreen/mailbox"
 )
 
@@ -101,9 +102,17 @@ func isMaildir(dir string) bool {
 // would make two of one.
 func folderName(levels []string) string {
 	for i, level := range levels {
-		levels[i] = strings.ReplaceAll(decodeName(level), "/", "-")
+		levels[i] = strings.ReplaceAll(readable(level), "/", "-")
 	}
 	return strings.Join(levels, "/")
+}
+
+// readable is a name out of modified UTF-7. What is none stays as it is.
+func readable(name string) string {
+	if text, ok := syntax.DecodeName(name, false); ok {
+		return text
+	}
+	return strings.ToValidUTF8(name, "_")
 }
 
 // Name is the directory.

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/allgreen-mail/allgreen/imap/syntax"
 )
 
 // MaildirTarget writes a Maildir++ that Dovecot, mutt and others read. Messages that
@@ -46,7 +48,7 @@ func (t *MaildirTarget) Open(_ context.Context, source string, f Folder) (func(s
 	if f.Name != "INBOX" {
 		levels := strings.Split(f.Name, "/")
 		for i := range levels {
-			levels[i] = encodeName(strings.ReplaceAll(levels[i], ".", "-"))
+			levels[i] = syntax.EncodeName(strings.ReplaceAll(levels[i], ".", "-"))
 		}
 		t.folder = filepath.Join(t.dir, "."+strings.Join(levels, "."))
 	}
