@@ -113,7 +113,7 @@ type importMboxCommand struct {
 // Examples end the help text.
 func (importMboxCommand) Examples() string {
 	return `allgreen import mbox /var/mail/anna --to anna@example.com
-allgreen import mbox ~/.thunderbird/x.default/Mail/Local\ Folders --to anna@example.com`
+allgreen import mbox /home/anna/Mail --to anna@example.com`
 }
 
 // Run imports.
@@ -137,7 +137,7 @@ type importIMAPCommand struct {
 // Examples end the help text.
 func (importIMAPCommand) Examples() string {
 	return `allgreen import imap imap.example.net --user anna --to anna@example.com
-allgreen import imap imap.example.net --user anna --password-file pw --to anna@example.com --folder INBOX`
+allgreen import imap 192.0.2.7 --port 143 --user anna --to anna@example.com`
 }
 
 // Run imports.
