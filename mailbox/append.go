@@ -34,6 +34,7 @@ func AppendAll(tx *store.Tx, folder FolderID, all []Delivery) (uids UIDRange, va
 		return UIDRange{1, 0}, 0, fmt.Errorf("append: %w", err)
 	}
 	tx.Wake(Topic(at.account))
+	tx.Wake(arrivals)
 	return UIDRange{at.uidnext - UID(len(all)), at.uidnext - 1}, at.validity, nil
 }
 

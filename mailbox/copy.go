@@ -98,6 +98,7 @@ func (p *passage) copy(tx *store.Tx, counts bool) error {
 			return err
 		}
 	}
+	tx.Wake(arrivals)
 	next := p.first
 	for part := range parts(Ranges(p.uids)) {
 		if err := p.insert(tx, part, next); err != nil {

@@ -48,6 +48,7 @@ func Deliver(tx *store.Tx, d Delivery) (UID, error) {
 		}
 	}
 	tx.Wake(Topic(d.Account))
+	tx.Wake(arrivals)
 	return UID(at.uid), nil
 }
 

@@ -6,7 +6,7 @@ import (
 	"github.com/allgreen-mail/allgreen/store"
 )
 
-//go:embed schema*.sql
+//go:embed *.sql
 var scripts embed.FS
 
 // Schema is the tables of all mailboxes.

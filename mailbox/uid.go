@@ -40,13 +40,18 @@ func Ranges(uids []UID) []UIDRange {
 		slices.Sort(uids)
 	}
 	for _, uid := range uids {
-		if n := len(ranges); n > 0 && uint64(uid) <= uint64(ranges[n-1].Last)+1 {
-			ranges[n-1].Last = uid
-			continue
-		}
-		ranges = append(ranges, UIDRange{uid, uid})
+		ranges = appendUID(ranges, uid)
 	}
 	return ranges
+}
+
+// appendUID adds a UID that is not below those before it.
+func appendUID(ranges []UIDRange, uid UID) []UIDRange {
+	if n := len(ranges); n > 0 && uint64(uid) <= uint64(ranges[n-1].Last)+1 {
+		ranges[n-1].Last = uid
+		return ranges
+	}
+	return append(ranges, UIDRange{uid, uid})
 }
 
 // merge sorts ranges and joins those that touch. It may give back its argument.
