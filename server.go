@@ -41,6 +41,7 @@ type server struct {
 	metrics *web.Metrics
 
 	store    *store.Store
+	index    *mailbox.Index
 	identity *identity.Identity
 	accounts *account.Directory
 	queue    *queue.Queue
@@ -121,6 +122,7 @@ func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
 	if s.store, err = store.Open(ctx, o); err != nil {
 		return err
 	}
+	s.index = s.openIndex(ctx, o)
 	s.identity, err = identity.Open(ctx, identity.Options{
 		Store: s.store, World: s.world, Statement: statement(c), Certificates: s.certificates(c),
 		NodeKeyFile: filepath.Join(c.Data, nodeKeyName), Log: s.log,
@@ -141,6 +143,17 @@ func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
 	out, err := s.deliverOptions(ctx, c)
 	s.delivery = newDelivery(s, out)
 	return err
+}
+
+// openIndex opens the index of words. Without it every search reads all messages, which
+// is no reason to take no mail.
+func (s *server) openIndex(ctx context.Context, o store.Options) *mailbox.Index {
+	x, err := mailbox.OpenIndex(ctx, mailbox.IndexOptions{Store: s.store, Dir: o.Dir, PostgreSQL: o.PostgreSQL, Clock: o.Clock, Log: s.log})
+	if err != nil {
+		s.log.Error("searching will be slow until the next start", "error", err)
+		return mailbox.NoIndex(s.store)
+	}
+	return x
 }
 
 const nodeKeyName = "node.key"
@@ -180,6 +193,7 @@ func (s *server) runParts(ctx context.Context) {
 	run("delivery", s.delivery.run)
 	run("edge", s.edge.run)
 	run("journal", keeper.Run)
+	run("index", s.index.Run)
 	run("sweep", s.sweep)
 	run("memory", s.giveBackMemory)
 }
@@ -317,6 +331,9 @@ func (s *server) close(ctx context.Context) error {
 	errs = append(errs, s.parts.Wait())
 	if s.accounts != nil {
 		s.accounts.Close()
+	}
+	if s.index != nil {
+		errs = append(errs, s.index.Close())
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
