@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/pbkdf2"
 	"crypto/sha256"
 
@@ -56,7 +57,12 @@ func scramKeysWith(password string, salt []byte) ScramKeys {
 	if err != nil {
 		panic(err)
 	}
-	stored := sha256.Sum256(hmacSHA256(salted, "Client Key"))
-	k.StoredKey, k.ServerKey = stored[:], hmacSHA256(salted, "Server Key")
+	key := func(of string) []byte {
+		h := hmac.New(sha256.New, salted)
+		h.Write([]byte(of))
+		return h.Sum(nil)
+	}
+	stored := sha256.Sum256(key("Client Key"))
+	k.StoredKey, k.ServerKey = stored[:], key("Server Key")
 	return k
 }

@@ -2,28 +2,25 @@ package smtp
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
 
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/sasl"
 )
 
 // The mechanisms of AUTH that a server knows.
 const (
-	authPlain     = "PLAIN"
-	authLogin     = "LOGIN"
-	authSCRAM     = "SCRAM-SHA-256"
-	authSCRAMPlus = "SCRAM-SHA-256-PLUS"
+	authPlain     = sasl.PLAIN
+	authLogin     = sasl.LOGIN
+	authSCRAMPlus = sasl.SCRAMSHA256Plus
 )
 
-// What ends a login without an answer of the session's.
-var (
-	errCancelled = errors.New("the client cancelled the login")
-	errEncoding  = errors.New("the response is not base64")
-	errExchange  = errors.New("the response does not fit the mechanism")
-)
+// errCancelled ends a login without an answer of the session's, as the errors of sasl do.
+var errCancelled = errors.New("the client cancelled the login")
 
 // auth is AUTH mechanism [initial-response] (RFC 4954 section 4).
 func (c *conversation) auth(ctx context.Context, args string) {
@@ -64,11 +61,11 @@ func (c *conversation) loggedIn(reply mail.Reply, err error) {
 		c.answer(reply, "")
 	case errors.Is(err, errCancelled):
 		c.say("501 5.7.0 cancelled")
-	case errors.Is(err, errEncoding):
+	case errors.Is(err, sasl.ErrEncoding):
 		c.say("501 5.5.2 not base64")
 	case errors.Is(err, errTooLong):
 		c.say("500 5.5.6 line too long") // RFC 4954 section 4
-	case errors.Is(err, errExchange):
+	case errors.Is(err, sasl.ErrExchange):
 		c.say("535 5.7.8 login failed")
 	default:
 		c.farewell(err)
@@ -102,11 +99,11 @@ func (x *exchange) plain(ctx context.Context, a Authenticator) (mail.Reply, erro
 	if err != nil {
 		return mail.Reply{}, err
 	}
-	parts := strings.Split(string(message), "\x00")
-	if len(parts) != 3 || parts[1] == "" {
-		return mail.Reply{}, errExchange
+	authzid, user, password, err := sasl.Plain(message)
+	if err != nil {
+		return mail.Reply{}, err
 	}
-	return a.Plain(ctx, parts[0], parts[1], parts[2]), nil
+	return a.Plain(ctx, authzid, user, password), nil
 }
 
 // login is the mechanism without a standard that Outlook and cameras speak: two
@@ -121,7 +118,7 @@ func (x *exchange) login(ctx context.Context, a Authenticator) (mail.Reply, erro
 		return mail.Reply{}, err
 	}
 	if len(user) == 0 {
-		return mail.Reply{}, errExchange
+		return mail.Reply{}, sasl.ErrExchange
 	}
 	return a.Plain(ctx, "", string(user), string(password)), nil
 }
@@ -134,7 +131,7 @@ func (x *exchange) first(question string) ([]byte, error) {
 	case "=": // an empty one (RFC 4954 section 4)
 		return nil, nil
 	}
-	return decode(x.initial)
+	return sasl.Decode(x.initial)
 }
 
 // ask sends a challenge and waits for the response. Neither goes into the transcript.
@@ -151,13 +148,46 @@ func (x *exchange) ask(challenge string) ([]byte, error) {
 	if line == "*" {
 		return nil, errCancelled
 	}
-	return decode(line)
+	return sasl.Decode(line)
 }
 
-func decode(line string) ([]byte, error) {
-	message, err := base64.StdEncoding.Strict().DecodeString(line)
-	if err != nil || strings.ContainsAny(line, "\r\n") {
-		return nil, errEncoding
+// errRefused is a login that the session refused in the middle of it.
+var errRefused = errors.New("the session refused the login")
+
+// scram is SCRAM-SHA-256, with or without PLUS.
+func (x *exchange) scram(ctx context.Context, a Authenticator, mechanism string) (mail.Reply, error) {
+	first, err := x.first("")
+	if err != nil {
+		return mail.Reply{}, err
 	}
-	return message, nil
+	var refusal mail.Reply
+	user, err := sasl.SCRAM(sasl.Exchange{
+		Mechanism: mechanism, Offered: x.c.server.options.Mechanisms, TLS: x.c.peer.TLS, Shown: x.c.serverCert, First: first,
+		Ask: func(challenge []byte) ([]byte, error) { return x.ask(string(challenge)) },
+		Keys: func(user string) (ScramKeys, error) {
+			keys, reply := a.SCRAM(ctx, user)
+			if reply.IsTransient() || reply.IsPermanent() {
+				refusal = reply
+				return keys, errRefused
+			}
+			return keys, nil
+		},
+	})
+	switch {
+	case errors.Is(err, errRefused):
+		return refusal, nil
+	case err != nil:
+		return mail.Reply{}, err
+	}
+	return a.Authenticated(ctx, user, mechanism), nil
+}
+
+// tlsConfig is the server's, and where a binding may need to know the certificate that
+// was shown, one that remembers it.
+func (c *conversation) tlsConfig() *tls.Config {
+	config := c.server.options.TLS
+	if !c.server.options.Submission || !slices.Contains(c.server.options.Mechanisms, authSCRAMPlus) {
+		return config
+	}
+	return sasl.Remember(config, func(der []byte) { c.serverCert = der })
 }

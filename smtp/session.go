@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/sasl"
 )
 
 // Peer is who speaks to a server, as far as it is known at the time.
@@ -93,13 +94,5 @@ type Authenticator interface {
 	Authenticated(ctx context.Context, user, mechanism string) mail.Reply
 }
 
-// ScramKeys are a SCRAM-SHA-256 verifier (RFC 5802 section 3, RFC 7677). The zero
-// value fits no password.
-type ScramKeys struct {
-	Salt                 []byte
-	Iterations           int
-	StoredKey, ServerKey []byte // 32 octets each
-	// Others are StoredKey and ServerKey of further passwords of the same user, with
-	// the same salt and iterations: whoever knows any of them is in.
-	Others [][2][]byte
-}
+// ScramKeys are a SCRAM-SHA-256 verifier.
+type ScramKeys = sasl.Keys

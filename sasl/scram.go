@@ -1,60 +1,82 @@
-package smtp
+package sasl
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/tls"
 	"encoding/base64"
 	"strconv"
 	"strings"
-
-	"github.com/allgreen-mail/allgreen/mail"
 )
 
 // The server's side of SCRAM-SHA-256 (RFC 5802, 7677) and of its PLUS form (channel
 // bindings of RFC 5929 and 9266). It is our own because one name, PLUS, stands for two
 // bindings between which only the client's first message decides, because the verifier
-// is asked for under a context and may be refused with a reply, and because it is a page.
+// is asked for in the middle and may be refused, and because it is a page.
 
-// scram runs the exchange. RFC 4954 has no room for data beside 235, so the proof of
-// the server goes out as a challenge that the client answers with nothing.
-func (x *exchange) scram(ctx context.Context, a Authenticator, mechanism string) (mail.Reply, error) {
-	first, err := x.first("")
+// Keys are a SCRAM-SHA-256 verifier (RFC 5802 section 3, RFC 7677). The zero value fits
+// no password.
+type Keys struct {
+	Salt                 []byte
+	Iterations           int
+	StoredKey, ServerKey []byte // 32 octets each
+	// Others are StoredKey and ServerKey of further passwords of the same user, with
+	// the same salt and iterations: whoever knows any of them is in.
+	Others [][2][]byte
+}
+
+// Exchange is one login by SCRAM.
+type Exchange struct {
+	Mechanism string               // SCRAM-SHA-256, or with -PLUS
+	Offered   []string             // the mechanisms announced to this client
+	TLS       *tls.ConnectionState // nil: there is no channel to bind to
+	Shown     []byte               // the certificate that the client saw, as Remember notes it; nil: not known
+
+	First []byte // the client's first message
+	// Ask sends a challenge and gives the response, neither in base64.
+	Ask func(challenge []byte) (response []byte, err error)
+	// Keys gives what is stored of a user. For one who does not exist it gives keys that
+	// no password fits, with the same salt each time, so that nobody learns who exists.
+	Keys func(user string) (Keys, error)
+}
+
+// SCRAM runs the exchange and gives the user who has proven to know the password. The
+// proof of the server goes out as a challenge that the client answers with nothing: SMTP
+// and IMAP have no room for data beside their answer (RFC 4954 section 4, RFC 9051
+// section 6.2.2).
+func SCRAM(x Exchange) (user string, err error) {
+	hello, err := parseScramFirst(string(x.First))
 	if err != nil {
-		return mail.Reply{}, err
+		return "", err
 	}
-	hello, err := parseScramFirst(string(first))
+	binding, err := x.binding(hello)
 	if err != nil {
-		return mail.Reply{}, err
+		return "", err
 	}
-	binding, err := x.c.channelBinding(hello, mechanism)
+	keys, err := x.Keys(hello.user)
 	if err != nil {
-		return mail.Reply{}, err
-	}
-	keys, refusal := a.SCRAM(ctx, hello.user)
-	if refusal.IsTransient() || refusal.IsPermanent() {
-		return refusal, nil
+		return "", err
 	}
 	s := scramProof{hello: hello, keys: keys, nonce: hello.nonce + rand.Text()}
-	final, err := x.ask(s.challenge())
+	final, err := x.Ask([]byte(s.challenge()))
 	if err != nil {
-		return mail.Reply{}, err
+		return "", err
 	}
 	signature, ok := s.verify(string(final), binding)
 	if !ok {
-		return mail.Reply{}, errExchange
+		return "", ErrExchange
 	}
-	if last, err := x.ask("v=" + signature); err != nil || len(last) > 0 {
-		return mail.Reply{}, orExchange(err)
+	if last, err := x.Ask([]byte("v=" + signature)); err != nil || len(last) > 0 {
+		return "", orExchange(err)
 	}
-	return a.Authenticated(ctx, hello.user, mechanism), nil
+	return hello.user, nil
 }
 
 func orExchange(err error) error {
 	if err == nil {
-		return errExchange
+		return ErrExchange
 	}
 	return err
 }
@@ -74,30 +96,30 @@ type scramFirst struct {
 func parseScramFirst(s string) (f scramFirst, err error) {
 	parts := strings.SplitN(s, ",", 3)
 	if len(parts) != 3 || parts[0] == "" {
-		return f, errExchange
+		return f, ErrExchange
 	}
 	f.header, f.bare, f.flag = parts[0]+","+parts[1]+",", parts[2], parts[0][0]
 	switch kind, bound := strings.CutPrefix(parts[0], "p="); {
 	case bound && kind != "":
 		f.kind = kind
 	case parts[0] != "n" && parts[0] != "y":
-		return f, errExchange
+		return f, ErrExchange
 	}
 	fields := strings.Split(f.bare, ",") // m=, a mandatory extension, is refused by this
 	if len(fields) < 2 || !strings.HasPrefix(fields[0], "n=") || !strings.HasPrefix(fields[1], "r=") {
-		return f, errExchange
+		return f, ErrExchange
 	}
 	user, ok := saslName(fields[0][2:])
 	f.user, f.nonce = user, fields[1][2:]
 	if !ok || user == "" || f.nonce == "" || !isPrintableASCII(f.nonce) {
-		return f, errExchange
+		return f, ErrExchange
 	}
 	if authzid, said := strings.CutPrefix(parts[1], "a="); said {
 		if name, ok := saslName(authzid); !ok || name != user {
-			return f, errExchange
+			return f, ErrExchange
 		}
 	} else if parts[1] != "" {
-		return f, errExchange
+		return f, ErrExchange
 	}
 	return f, nil
 }
@@ -121,7 +143,7 @@ func isPrintableASCII(s string) bool {
 // scramProof judges the client's second message.
 type scramProof struct {
 	hello scramFirst
-	keys  ScramKeys
+	keys  Keys
 	nonce string
 }
 

@@ -1,4 +1,4 @@
-package smtp
+package sasl
 
 import (
 	"crypto"
@@ -13,28 +13,30 @@ import (
 // errNoCertificate is a server that was given no certificate for this name.
 var errNoCertificate = errors.New("no certificate")
 
-// channelBinding is what the client must have seen of the channel too, if it binds at
-// all. PLUS demands a binding; without PLUS there is none, and a client that would have
-// bound had it known that we can is being deceived by somebody between us (RFC 5802
-// section 6).
-func (c *conversation) channelBinding(hello scramFirst, mechanism string) ([]byte, error) {
-	offered := slices.Contains(c.server.options.Mechanisms, authSCRAMPlus)
-	if mechanism != authSCRAMPlus {
+// binding is what the client must have seen of the channel too, if it binds at all. PLUS
+// demands a binding; without PLUS there is none, and a client that would have bound had it
+// known that we can is being deceived by somebody between us (RFC 5802 section 6).
+func (x *Exchange) binding(hello scramFirst) ([]byte, error) {
+	offered := slices.Contains(x.Offered, SCRAMSHA256Plus)
+	if x.Mechanism != SCRAMSHA256Plus {
 		if hello.flag == 'p' || hello.flag == 'y' && offered {
-			return nil, errExchange
+			return nil, ErrExchange
 		}
 		return nil, nil
+	}
+	if x.TLS == nil {
+		return nil, ErrExchange
 	}
 	var data []byte
 	var err error
 	switch hello.kind {
 	case "tls-exporter": // RFC 9266 section 2
-		data, err = c.peer.TLS.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)
+		data, err = x.TLS.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)
 	case "tls-server-end-point":
-		data, err = endPoint(c.serverCert)
+		data, err = endPoint(x.Shown)
 	}
 	if err != nil || len(data) == 0 {
-		return nil, errExchange
+		return nil, ErrExchange
 	}
 	return data, nil
 }
@@ -54,29 +56,21 @@ func endPoint(der []byte) ([]byte, error) {
 	case x509.SHA512WithRSA, x509.ECDSAWithSHA512, x509.SHA512WithRSAPSS:
 		hash = crypto.SHA512
 	case x509.PureEd25519:
-		return nil, errExchange
+		return nil, ErrExchange
 	}
 	h := hash.New()
 	h.Write(der)
 	return h.Sum(nil), nil
 }
 
-// tlsConfig is the server's, and where a binding may need to know the certificate that
-// was shown, one that remembers it.
-func (c *conversation) tlsConfig() *tls.Config {
-	config := c.server.options.TLS
-	if !c.server.options.Submission || !slices.Contains(c.server.options.Mechanisms, authSCRAMPlus) {
-		return config
-	}
-	return c.remembering(config)
-}
-
-func (c *conversation) remembering(config *tls.Config) *tls.Config {
+// Remember makes a configuration for one connection that behaves as config does, and
+// calls shown with the certificate that the client is shown.
+func Remember(config *tls.Config, shown func(der []byte)) *tls.Config {
 	mine := config.Clone()
 	mine.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		cert, err := choose(config, hello)
 		if err == nil && cert != nil && len(cert.Certificate) > 0 {
-			c.serverCert = cert.Certificate[0]
+			shown(cert.Certificate[0])
 		}
 		return cert, err
 	}
@@ -87,7 +81,7 @@ func (c *conversation) remembering(config *tls.Config) *tls.Config {
 			if err != nil || other == nil {
 				return nil, err
 			}
-			return c.remembering(other), nil
+			return Remember(other, shown), nil
 		}
 	}
 	return mine
