@@ -1,0 +1,147 @@
+package imap
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/allgreen-mail/allgreen/account"
+	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/store"
+	"github.com/allgreen-mail/allgreen/world"
+)
+
+// Options are the choices of one server. Name, Store, Accounts and World must be set; the
+// zero values of the others are safe.
+type Options struct {
+	Name        mail.Domain // in the greeting
+	TLS         *tls.Config // nil: no STARTTLS, and so no login
+	ImplicitTLS bool        // TLS comes first, as on port 993 (RFC 8314)
+
+	Store    *store.Store
+	Accounts *account.Directory
+	World    *world.World
+
+	MaxMessage     int64         // octets of an APPEND; zero: 50 MiB
+	MaxErrors      int           // unreadable commands and failed logins of a connection; zero: 20
+	MaxConnections int           // open at a time; zero: 16384
+	MaxPerAccount  int           // of them logged in to one account; zero: 100
+	LoginTimeout   time.Duration // until a client has logged in; zero: 3 minutes
+	IdleTimeout    time.Duration // for a command, or the end of IDLE, to come; zero: 31 minutes
+	DataTimeout    time.Duration // for the next octets of a command or a response to move; zero: 5 minutes
+
+	Log *slog.Logger // nil: nothing is logged
+}
+
+func (o Options) withDefaults() Options {
+	o.MaxMessage = cmp.Or(o.MaxMessage, 50<<20)
+	o.MaxErrors = cmp.Or(o.MaxErrors, 20)
+	o.MaxConnections = cmp.Or(o.MaxConnections, 16384)
+	o.MaxPerAccount = cmp.Or(o.MaxPerAccount, 100)
+	o.LoginTimeout = cmp.Or(o.LoginTimeout, 3*time.Minute)
+	// At least 30 minutes (RFC 9051 section 5.4), within which programs renew their IDLE
+	// (RFC 2177): one more is for the way.
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, 31*time.Minute)
+	o.DataTimeout = cmp.Or(o.DataTimeout, 5*time.Minute)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.TLS != nil {
+		// A resumed handshake shows no certificate for tls-server-end-point to bind to.
+		o.TLS = o.TLS.Clone()
+		o.TLS.SessionTicketsDisabled = true
+	}
+	return o
+}
+
+// Server answers connections. Its methods may be called at any time from anywhere.
+type Server struct {
+	options Options
+
+	life context.Context // of the sessions: it ends when they are cut
+	kill context.CancelFunc
+
+	mu        sync.Mutex
+	sessions  map[*session]bool
+	listeners map[net.Listener]bool
+	logins    map[account.ID]int // how many sessions each account has
+	stopping  atomic.Bool        // set under mu
+	over      chan struct{}      // closed after the last session of a stopped server
+	stopped   error              // valid when over is closed
+
+	running sync.WaitGroup
+	stats   counters
+}
+
+// NewServer makes a server. It serves nobody yet.
+func NewServer(o Options) *Server {
+	life, kill := context.WithCancel(context.Background())
+	return &Server{
+		options: o.withDefaults(), life: life, kill: kill,
+		sessions: make(map[*session]bool), listeners: make(map[net.Listener]bool), logins: make(map[account.ID]int),
+		over: make(chan struct{}),
+	}
+}
+
+// Stats are what a server has done since it was made.
+type Stats struct {
+	Connections  int64 // accepted
+	Open         int64 // of them still there
+	Overloaded   int64 // turned away because of MaxConnections
+	Handshakes   int64 // of TLS that succeeded
+	FailedTLS    int64 // handshakes that failed
+	Logins       int64 // that succeeded
+	FailedLogins int64
+	Commands     int64 // that were done
+	Refused      int64 // answered NO
+	Faults       int64 // answered BAD
+	Appended     int64 // messages
+	Panics       int64 // sessions that ended by a bug of ours
+}
+
+type counters struct {
+	connections, overloaded, handshakes, failedTLS, logins, failed atomic.Int64
+	commands, refused, faults, appended, panics                    atomic.Int64
+}
+
+// Stats counts what was done until now.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	open := len(s.sessions)
+	s.mu.Unlock()
+	c := &s.stats
+	return Stats{
+		Connections: c.connections.Load(), Open: int64(open), Overloaded: c.overloaded.Load(),
+		Handshakes: c.handshakes.Load(), FailedTLS: c.failedTLS.Load(), Logins: c.logins.Load(), FailedLogins: c.failed.Load(),
+		Commands: c.commands.Load(), Refused: c.refused.Load(), Faults: c.faults.Load(), Appended: c.appended.Load(), Panics: c.panics.Load(),
+	}
+}
+
+// errCrowded is one session more than an account may have.
+var errCrowded = errors.New("too many sessions of the account")
+
+// admit counts a session that logs in.
+func (s *Server) admit(id account.ID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.logins[id] >= s.options.MaxPerAccount {
+		return errCrowded
+	}
+	s.logins[id]++
+	return nil
+}
+
+// dismiss is the end of a session that admit counted.
+func (s *Server) dismiss(id account.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.logins[id]--; s.logins[id] <= 0 {
+		delete(s.logins, id)
+	}
+}
