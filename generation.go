@@ -90,7 +90,7 @@ func (g *generation) build() (err error) {
 		Store: s.store, Accounts: s.accounts, Keys: s.identity, Accept: s.accept, Queue: s.queue, World: s.world,
 		Hostname: c.Hostname, MaxSize: int64(c.Receive.MaxSize), Watch: watch(c), Alert: s.alertHeld, Log: g.log,
 	})
-	g.doors = append(g.mailDoors(), g.webDoors()...)
+	g.doors = slices.Concat(g.mailDoors(), g.readingDoors(), g.webDoors())
 	return nil
 }
 

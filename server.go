@@ -48,6 +48,7 @@ type server struct {
 	accept   *accept.Acceptor
 	delivery *delivery
 	edge     *edgeWatch
+	reading  *reading
 
 	parts    *errgroup.Group // what runs in the background until the end
 	stop     context.CancelFunc
@@ -138,6 +139,7 @@ func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
 		},
 	})
 	s.queue = queue.New(s.store, queue.Options{Clock: s.world.Now, Worker: workerName(c), Record: s.recordChange, Log: s.log})
+	s.reading = newReading(s, c)
 	s.accept = accept.New(accept.Options{Store: s.store, World: s.world, SRS: s.identity.SRS(), Log: s.log})
 	s.edge = newEdgeWatch(s, edgeSources(c, s.world))
 	out, err := s.deliverOptions(ctx, c)
@@ -323,9 +325,12 @@ func (s *server) close(ctx context.Context) error {
 	close(s.stopping)
 	s.stop() // deliveries end beside the sessions: one after the other would take twice as long
 	var errs []error
+	read := make(chan error, 1)
+	go func() { read <- s.reading.shutdown(ctx) }()
 	if now := s.now.Load(); now != nil {
 		errs = append(errs, now.shutdown(ctx))
 	}
+	errs = append(errs, <-read)
 	s.board.closeAll()
 	s.retired.Wait()
 	errs = append(errs, s.parts.Wait())

@@ -52,6 +52,8 @@ type Listen struct {
 	SMTP        []Socket       `toml:"smtp"`
 	Submission  []Socket       `toml:"submission"`
 	Submissions []Socket       `toml:"submissions"`
+	IMAP        []Socket       `toml:"imap"`
+	IMAPS       []Socket       `toml:"imaps"`
 	HTTP        []Socket       `toml:"http"`
 	HTTPS       []Socket       `toml:"https"`
 	LMTP        []Socket       `toml:"lmtp"`

@@ -8,6 +8,8 @@ func Defaults() *Config {
 			SMTP:        []Socket{{Port: 25}},
 			Submission:  []Socket{{Port: 587}},
 			Submissions: []Socket{{Port: 465}},
+			IMAP:        []Socket{{Port: 143}},
+			IMAPS:       []Socket{{Port: 993}},
 			HTTP:        []Socket{{Port: 80}},
 			HTTPS:       []Socket{{Port: 443}},
 		},

@@ -120,7 +120,7 @@ func (j *judgement) collisions() {
 		key     string
 		sockets []Socket
 	}{
-		{"smtp", l.SMTP}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"http", l.HTTP},
+		{"smtp", l.SMTP}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"imap", l.IMAP}, {"imaps", l.IMAPS}, {"http", l.HTTP},
 		{"https", l.HTTPS}, {"lmtp", l.LMTP}, {"metrics", l.Metrics}, {"device", l.Device},
 	} {
 		for i, s := range service.sockets {

@@ -70,6 +70,9 @@ func (r *records) mail() {
 	submission := dotted(r.said.nameOf(Submission))
 	r.add("_submissions._tcp."+at, "SRV", "0 1 465 "+submission) // RFC 8314 section 5.1
 	r.add("_submission._tcp."+at, "SRV", "10 1 587 "+submission) // RFC 6186 section 3.1
+	imap := dotted(r.said.nameOf(IMAP))
+	r.add("_imaps._tcp."+at, "SRV", "0 1 993 "+imap) // RFC 6186 section 3.2
+	r.add("_imap._tcp."+at, "SRV", "10 1 143 "+imap) // by STARTTLS, for who cannot do the other
 }
 
 func (r *records) key(k Key) {

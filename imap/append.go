@@ -43,8 +43,8 @@ func (s *session) append(ctx context.Context, cmd *syntax.Command) (answer, erro
 
 // mayAppend finds the folder, and says no to what is known to be refused later.
 func (s *session) mayAppend(ctx context.Context, a *syntax.Append) (f mailbox.Folder, err error) {
-	if a.Literal.Size > s.server.options.MaxMessage {
-		return f, no("TOOBIG", "The message is larger than %d octets", s.server.options.MaxMessage) // RFC 7889 section 4
+	if a.Literal.Size > s.server.maxMessage() {
+		return f, no("TOOBIG", "The message is larger than %d octets", s.server.maxMessage()) // RFC 7889 section 4
 	}
 	if a.Literal.Size == 0 {
 		return f, no("CANNOT", "A message without an octet is none")

@@ -40,7 +40,6 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	o.MaxMessage = cmp.Or(o.MaxMessage, 50<<20)
 	o.MaxErrors = cmp.Or(o.MaxErrors, 20)
 	o.MaxConnections = cmp.Or(o.MaxConnections, 16384)
 	o.MaxPerAccount = cmp.Or(o.MaxPerAccount, 100)
@@ -63,6 +62,7 @@ func (o Options) withDefaults() Options {
 // Server answers connections. Its methods may be called at any time from anywhere.
 type Server struct {
 	options Options
+	said    atomic.Pointer[statement]
 
 	life context.Context // of the sessions: it ends when they are cut
 	kill context.CancelFunc
@@ -82,12 +82,33 @@ type Server struct {
 // NewServer makes a server. It serves nobody yet.
 func NewServer(o Options) *Server {
 	life, kill := context.WithCancel(context.Background())
-	return &Server{
+	s := &Server{
 		options: o.withDefaults(), life: life, kill: kill,
 		sessions: make(map[*session]bool), listeners: make(map[net.Listener]bool), logins: make(map[account.ID]int),
 		over: make(chan struct{}),
 	}
+	s.Restate(o.Name, o.MaxMessage)
+	return s
 }
+
+// statement is what may change while the server runs.
+type statement struct {
+	name       string
+	maxMessage int64
+}
+
+// Restate changes Name and MaxMessage of the Options, after the configuration was read
+// again. Sessions go on; what they are told from now on is the new.
+func (s *Server) Restate(name mail.Domain, maxMessage int64) {
+	s.said.Store(&statement{name.String(), cmp.Or(maxMessage, defaultMessage)})
+}
+
+// defaultMessage is how large a message may be where nothing was said.
+const defaultMessage = 50 << 20
+
+func (s *Server) name() string { return s.said.Load().name }
+
+func (s *Server) maxMessage() int64 { return s.said.Load().maxMessage }
 
 // Stats are what a server has done since it was made.
 type Stats struct {

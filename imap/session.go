@@ -79,7 +79,7 @@ func (s *session) run(ctx context.Context) {
 			return
 		}
 	}
-	s.untagged("OK [CAPABILITY " + s.capabilities() + "] " + s.server.options.Name.String() + " IMAP ready")
+	s.untagged("OK [CAPABILITY " + s.capabilities() + "] " + s.server.name() + " IMAP ready")
 	for !s.over {
 		if err := s.read(); err != nil {
 			s.misread(err)
@@ -201,7 +201,7 @@ func (s *session) misread(err error) {
 	case errors.Is(err, errEndless):
 		s.untagged("BYE [LIMIT] the command is far too long")
 	case errors.Is(err, errStopping):
-		s.untagged("BYE [UNAVAILABLE] " + s.server.options.Name.String() + " is shutting down")
+		s.untagged("BYE [UNAVAILABLE] " + s.server.name() + " is shutting down")
 	case errors.Is(err, errLate):
 		s.untagged("BYE waited too long for a command")
 	}

@@ -56,7 +56,7 @@ func (s *session) showStatus(f *mailbox.Folder, items []syntax.StatusItem, delet
 	values := map[syntax.StatusItem]int64{
 		syntax.StatusMessages: f.Messages, syntax.StatusUIDNext: int64(f.UIDNext), syntax.StatusUIDValidity: int64(f.UIDValidity),
 		syntax.StatusUnseen: f.Unseen, syntax.StatusDeleted: deleted, syntax.StatusSize: f.Bytes, syntax.StatusRecent: 0,
-		syntax.StatusHighestModSeq: f.ModSeq, syntax.StatusAppendLimit: s.server.options.MaxMessage,
+		syntax.StatusHighestModSeq: f.ModSeq, syntax.StatusAppendLimit: s.server.maxMessage(),
 	}
 	s.out.Raw("* STATUS ").Mailbox(f.Name).Raw(" (")
 	for i, item := range items {
