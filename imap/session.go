@@ -304,7 +304,15 @@ func (s *session) agree(cmd *syntax.Command, a answer) {
 		s.out.Raw("[").Raw(a.code).Raw("] ")
 	}
 	if a.text == "" {
-		a.text = cmd.Name + " done"
+		a.text = done(cmd)
 	}
 	s.out.Raw(a.text).Raw("\r\n")
+}
+
+// done is what every command is answered that has nothing more to say.
+func done(cmd *syntax.Command) string {
+	if cmd.UID {
+		return "UID " + cmd.Name + " done"
+	}
+	return cmd.Name + " done"
 }
