@@ -3,6 +3,7 @@ package journal
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,15 +95,38 @@ func storable(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
+// encodeFields makes a JSON object, sorted by name; what is not UTF-8 is replaced. It
+// is written by hand, for each message has some.
 func encodeFields(fields map[string]string) string {
 	if len(fields) == 0 {
 		return ""
 	}
-	text, err := json.Marshal(fields) // sorted by name; what is not UTF-8 is replaced
-	if err != nil {
-		panic(err) // strings always encode
+	var some [8]string
+	names := some[:0]
+	for name := range fields {
+		names = append(names, name)
 	}
-	return string(text)
+	slices.Sort(names)
+	b := make([]byte, 0, 256)
+	for i, name := range names {
+		b = append(b, "{,"[min(i, 1)])
+		b = append(appendJSON(b, name), ':')
+		b = appendJSON(b, fields[name])
+	}
+	return string(append(b, '}'))
+}
+
+func appendJSON(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			text, err := json.Marshal(s)
+			if err != nil {
+				panic(err) // strings always encode
+			}
+			return append(b, text...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
 }
 
 func decodeFields(text string) (map[string]string, error) {

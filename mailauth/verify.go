@@ -69,6 +69,7 @@ type Verifier struct {
 	header    message.Header
 	policy    dmarc.Discovery // of an author who is known already
 	discovery dmarc.Discovery
+	keys      []*dkim.Key // that are known already
 	noAuthor  error
 	dkim      *dkim.Verifier
 	arc       *arc.Verifier
@@ -81,6 +82,7 @@ type Client struct {
 	HELO     spf.Evaluation
 	MailFrom spf.Evaluation  // of the domain of the last reverse-path
 	Policy   dmarc.Discovery // of the last author domain
+	Keys     []*dkim.Key     // of the last signatures; their records are asked for again
 
 	since time.Time // when the oldest of MailFrom and Policy was asked for
 }
@@ -105,6 +107,11 @@ func (r *Results) Client() Client {
 	}
 	if d := &r.DMARC.Discovery; d.Err == nil && d.ExistenceErr == nil && d.Walk.Err == nil {
 		c.Policy = *d
+	}
+	for i := range r.DKIM {
+		if k := r.DKIM[i].Key; k != nil {
+			c.Keys = append(c.Keys, k)
+		}
 	}
 	return c
 }
@@ -131,7 +138,7 @@ func BeginFor(ctx context.Context, w *world.World, e Envelope, known Client) *Ve
 	r.Envelope = e
 	now := w.Now()
 	known = known.fresh(now)
-	r.since, v.policy = known.since, known.Policy
+	r.since, v.policy, v.keys = known.since, known.Policy, known.Keys
 	request := spf.Request{IP: e.IP, Sender: e.ReversePath, HELO: e.HELO, Now: now}
 	if d, err := mail.ParseDomain(e.Receiver); err == nil {
 		request.Receiver = d
@@ -170,6 +177,7 @@ func (v *Verifier) Session() (IPRev, SPF) {
 func (v *Verifier) Header(h message.Header) {
 	v.header = h
 	v.dkim = dkim.NewVerifier(h)
+	v.dkim.Know(v.keys)
 	v.arc = arc.NewVerifier(h)
 	author, err := authorDomain(h)
 	switch v.noAuthor = err; {

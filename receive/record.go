@@ -56,10 +56,18 @@ func (s *session) client() string {
 	return s.state.Peer.HELO + " " + ip
 }
 
+// remote is the address of the client, if it has one.
+func (s *session) remote() string {
+	if !s.state.IP.IsValid() {
+		return ""
+	}
+	return s.state.IP.String()
+}
+
 // taken is the log line of an accepted message.
 func (s *session) taken(v policy.Verdict, size int64) {
 	s.r.o.Log.LogAttrs(context.Background(), slog.LevelInfo, "accepted",
-		slog.String("trace", string(s.trace)), slog.Any("remote", s.state.IP), slog.String("helo", s.state.Peer.HELO),
+		slog.String("trace", string(s.trace)), slog.String("remote", s.remote()), slog.String("helo", s.state.Peer.HELO),
 		slog.String("from", s.state.ReversePath.String()), slog.String("to", s.state.Recipients[0].To.String()),
 		slog.Int("recipients", len(s.state.Recipients)), slog.Int64("size", size),
 		slog.String("dmarc", string(s.state.Results.DMARC.Result)), slog.String("spf", string(s.state.Results.SPF.Result)),

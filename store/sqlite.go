@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -84,7 +85,7 @@ func (e *sqliteEngine) prepareLog() error {
 	if err := e.writer.script("SELECT COUNT(*) FROM sqlite_schema"); err != nil { // opens it
 		return err
 	}
-	return joinLog(e.writer)
+	return errors.Join(joinLog(e.writer), joinDatabase(e.writer)) // into which the last to close copies the log
 }
 
 // mustBe checks a pragma that SQLite may silently not follow.

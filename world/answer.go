@@ -103,7 +103,7 @@ func (e *LookupError) Evidence() string {
 	case what == "":
 		what = e.Kind.Error()
 	}
-	s := fmt.Sprintf("%s %s: %s", e.Name, TypeName(e.Type), what)
+	s := e.Name.String() + " " + TypeName(e.Type) + ": " + what
 	if e.Server.IsValid() {
 		s += " from " + e.Server.Addr().String()
 	}

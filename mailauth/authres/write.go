@@ -1,6 +1,7 @@
 package authres
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -14,74 +15,124 @@ const (
 )
 
 // String is the value of the field on one line, without its name.
-func (f Field) String() string { return strings.Join(f.words(), " ") }
+func (f Field) String() string {
+	var w writer
+	w.field(&f)
+	return string(w.out)
+}
 
 // Folded is the whole field as it goes into a message: name, value in lines of at
 // most 78 octets where the words allow it, and the final CRLF.
 func (f Field) Folded() string {
-	var b strings.Builder
-	b.WriteString(Name + ":")
-	column := b.Len()
-	fresh := false // a line that holds nothing yet
-	for _, w := range f.words() {
-		if column+1+len(w) > maxLine && !fresh {
-			b.WriteString("\r\n")
-			column = 0
-		}
-		b.WriteByte(' ')
-		b.WriteString(w)
-		column += 1 + len(w)
-		fresh = false
-		// Each result begins on a line of its own.
-		if strings.HasSuffix(w, ";") {
-			b.WriteString("\r\n")
-			column, fresh = 0, true
-		}
-	}
-	return strings.TrimSuffix(b.String(), "\r\n") + "\r\n"
+	w := writer{out: append(make([]byte, 0, 512), Name+":"...), folds: true}
+	w.field(&f)
+	return string(append(w.out, "\r\n"...))
 }
 
-// words are the pieces between which a space, or a fold, may stand. Only the end
-// of a result ends in a semicolon: a quoted one is inside quotes.
-func (f Field) words() []string {
-	id := value(f.ID)
-	if id == `""` {
-		id = "unknown"
+// writer writes words, between which a space or a fold stands.
+type writer struct {
+	out   []byte
+	folds bool
+	line  int  // where the line begins
+	word  int  // where the last word begins, with its space
+	open  bool // the last word may still grow
+	fresh bool // it is the first of its line, wherever that ends
+}
+
+func (w *writer) field(f *Field) {
+	w.begin()
+	if id := value(f.ID); id == `""` {
+		w.add("unknown")
+	} else {
+		w.add(id)
 	}
-	words := append(make([]string, 0, 4+6*len(f.Results)), id)
 	if f.Version > 1 {
-		words = append(words, strconv.Itoa(f.Version))
+		w.begin()
+		w.out = strconv.AppendInt(w.out, int64(f.Version), 10)
+	}
+	for i := range f.Results {
+		w.semicolon()
+		w.result(&f.Results[i])
 	}
 	if len(f.Results) == 0 {
-		return append(semicolon(words), "none")
+		w.semicolon()
+		w.begin()
+		w.add("none")
 	}
-	for _, r := range f.Results {
-		words = r.appendWords(semicolon(words))
-	}
-	return words
+	w.end()
 }
 
-func semicolon(words []string) []string {
-	words[len(words)-1] += ";"
-	return words
-}
-
-func (r Result) appendWords(words []string) []string {
-	method := keyword(r.Method)
+func (w *writer) result(r *Result) {
+	w.begin()
+	w.add(keyword(r.Method))
 	if r.Version > 1 {
-		method += "/" + strconv.Itoa(r.Version)
+		w.add("/")
+		w.out = strconv.AppendInt(w.out, int64(r.Version), 10)
 	}
-	words = append(words, method+"="+keyword(r.Value))
+	w.add("=")
+	w.add(keyword(r.Value))
 	if c := clean(r.Comment); c != "" {
-		words = append(words, strings.Split("("+escape(c, `()\`)+")", " ")...)
+		w.comment(c)
 	}
 	if reason := clean(r.Reason); reason != "" {
-		words = append(words, "reason="+value(reason))
+		w.begin()
+		w.add("reason=")
+		w.add(value(reason))
 	}
-	for _, p := range r.Properties {
-		words = append(words, keyword(p.Type)+"."+keyword(p.Name)+"="+pvalue(p.Value))
+	for i := range r.Properties {
+		p := &r.Properties[i]
+		w.begin()
+		w.add(keyword(p.Type))
+		w.add(".")
+		w.add(keyword(p.Name))
+		w.add("=")
+		w.add(pvalue(p.Value))
 	}
-	return words
+}
+
+func (w *writer) comment(text string) {
+	w.begin()
+	w.add("(")
+	for i, part := range strings.Split(escape(text, `()\`), " ") {
+		if i > 0 {
+			w.begin()
+		}
+		w.add(part)
+	}
+	w.add(")")
+}
+
+// begin begins a word.
+func (w *writer) begin() {
+	w.end()
+	w.word, w.open = len(w.out), true
+	if w.word > 0 {
+		w.out = append(w.out, ' ')
+	}
+}
+
+func (w *writer) add(s string) { w.out = append(w.out, s...) }
+
+// end folds before the last word where the line has become too long.
+func (w *writer) end() {
+	if !w.open {
+		return
+	}
+	if w.folds && len(w.out)-w.line > maxLine && !w.fresh {
+		w.out = slices.Insert(w.out, w.word, '\r', '\n')
+		w.line = w.word + 2
+	}
+	w.open, w.fresh = false, false
+}
+
+// semicolon ends a result, and its line.
+func (w *writer) semicolon() {
+	w.add(";")
+	w.end()
+	if w.folds {
+		w.out = append(w.out, "\r\n"...)
+		w.line, w.fresh = len(w.out), true
+	}
 }
 
 // keyword reduces a text to a Keyword: letters, digits and hyphens, with a letter or
@@ -122,11 +173,19 @@ func isKeyword(c byte) bool {
 // isToken is the token of RFC 2045 section 5.1.
 func isToken(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c > '~' || strings.IndexByte(`()<>@,;:\"/[]?=`, c) >= 0 {
+		if !isTokenOctet(s[i]) {
 			return false
 		}
 	}
 	return s != ""
+}
+
+func isTokenOctet(c byte) bool {
+	switch c {
+	case '(', ')', '<', '>', '@', ',', ';', ':', '\\', '"', '/', '[', ']', '?', '=':
+		return false
+	}
+	return c > ' ' && c <= '~'
 }
 
 // value is a token where the text is one, and a quoted string else.
@@ -159,7 +218,7 @@ func isDomain(s string) bool {
 // clean makes one line of visible text: controls and broken UTF-8 become "?",
 // white space becomes single spaces, and what is too long is cut.
 func clean(s string) string {
-	if len(s) <= maxValue && isToken(s) {
+	if len(s) <= maxValue && isClean(s) {
 		return s
 	}
 	if len(s) > maxValue {
@@ -180,8 +239,21 @@ func clean(s string) string {
 	return strings.Join(strings.Fields(s), " ")
 }
 
+// isClean reports a line of visible ASCII with single spaces inside.
+func isClean(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == ' ' && (i == 0 || i == len(s)-1 || s[i-1] == ' ') {
+			return false
+		}
+	}
+	return true
+}
+
 // escape puts a backslash before each of the special characters.
 func escape(s, special string) string {
+	if !strings.ContainsAny(s, special) {
+		return s
+	}
 	var b strings.Builder
 	for i := range len(s) {
 		if strings.IndexByte(special, s[i]) >= 0 {

@@ -46,6 +46,11 @@ func KeyName(domain mail.Domain, selector string) (world.Name, error) {
 // that nothing there, no answer and a bogus answer stay different; records that
 // are no keys are no error.
 func LookupKey(ctx context.Context, r world.Resolver, domain mail.Domain, selector string) (*Lookup, error) {
+	return lookupKey(ctx, r, domain, selector, nil)
+}
+
+// lookupKey is LookupKey for who has read some keys already.
+func lookupKey(ctx context.Context, r world.Resolver, domain mail.Domain, selector string, known []*Key) (*Lookup, error) {
 	name, err := KeyName(domain, selector)
 	if err != nil {
 		return &Lookup{}, fmt.Errorf("find the key: %w", err)
@@ -61,8 +66,18 @@ func LookupKey(ctx context.Context, r world.Resolver, domain mail.Domain, select
 	}
 	l.Texts, l.Answer, l.Security = texts, answer, answer.Security
 	for _, t := range texts[:min(len(texts), maxKeys)] {
-		k, _ := ParseKey(t.Text) // the problems stay with the key
-		l.Keys = append(l.Keys, k)
+		l.Keys = append(l.Keys, readKey(t.Text, known))
 	}
 	return l, nil
+}
+
+// readKey reads a record, unless it is one that was read already.
+func readKey(record string, known []*Key) *Key {
+	for _, k := range known {
+		if k.Record == record {
+			return k
+		}
+	}
+	k, _ := ParseKey(record) // the problems stay with the key
+	return k
 }

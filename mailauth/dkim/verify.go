@@ -45,6 +45,7 @@ type Verifier struct {
 	header  message.Header
 	pending []*pending
 	bodies  bodies
+	known   []*Key
 	broken  error // the body did not come whole
 }
 
@@ -78,6 +79,10 @@ func NewARCVerifier(header message.Header, field message.Field) *Verifier {
 	v.add(field, ParseARCMessageSignature)
 	return v
 }
+
+// Know gives the verifier keys that were read for an earlier message: a record that is
+// still the same need not be read again.
+func (v *Verifier) Know(keys []*Key) { v.known = keys }
 
 func (v *Verifier) add(f message.Field, parse func(string) (*Signature, error)) {
 	p := &pending{field: f}
@@ -153,7 +158,7 @@ func (v *Verifier) verify(ctx context.Context, r world.Resolver, p *pending, now
 	if !p.checkTime(now) {
 		return
 	}
-	keys, ok := p.findKeys(ctx, r)
+	keys, ok := p.findKeys(ctx, r, v.known)
 	if ok && v.checkBody(p) {
 		p.checkValue(keys, headerHash(v.header, p.field, p.Signature))
 	}
@@ -169,7 +174,7 @@ func VerifySigned(ctx context.Context, r world.Resolver, s *Signature, digest [s
 		return p.Verification
 	}
 	if p.checkTime(now) {
-		if keys, ok := p.findKeys(ctx, r); ok {
+		if keys, ok := p.findKeys(ctx, r, nil); ok {
 			p.checkValue(keys, digest)
 		}
 	}
@@ -190,8 +195,8 @@ func (p *pending) checkTime(now time.Time) bool {
 }
 
 // findKeys asks for the key, and says which of none, broken and unreachable it is.
-func (p *pending) findKeys(ctx context.Context, r world.Resolver) ([]*Key, bool) {
-	l, err := LookupKey(ctx, r, p.Domain, p.Selector)
+func (p *pending) findKeys(ctx context.Context, r world.Resolver, known []*Key) ([]*Key, bool) {
+	l, err := lookupKey(ctx, r, p.Domain, p.Selector, known)
 	p.Security = l.Security
 	switch {
 	case errors.Is(err, world.ErrNotFound):

@@ -114,14 +114,14 @@ func Evaluate(ctx context.Context, r world.Resolver, d Discovery, by Evidence) E
 		return e
 	case d.Record == nil:
 		e.Result = ResultNone
-		e.because("%s has no DMARC policy", d.Author)
+		e.because(d.Author.String(), " has no DMARC policy")
 		return e
 	case !d.HasPolicy() && d.ExistenceErr == nil:
 		e.Result = ResultPermError
-		e.because("the record at %s has no usable policy and no address for reports: DMARC does not apply", d.Step.Name.Text())
+		e.because("the record at ", d.Step.Name.Text(), " has no usable policy and no address for reports: DMARC does not apply")
 		return e
 	}
-	e.because("the policy is %s, from %s of %s", orUnknown(d.Policy), d.Source, d.PolicyDomain())
+	e.because("the policy is ", string(orUnknown(d.Policy)), ", from ", string(d.Source), " of ", d.PolicyDomain().String())
 	e.align(ctx, r, by)
 	e.conclude()
 	return e
@@ -146,15 +146,15 @@ func (e *Evaluation) add(a Aligned) {
 	id := a.Identifier
 	switch {
 	case errors.Is(a.Err, ErrUndecided):
-		e.because("%s for %s, which aligns (%s): %s", a.Method, id.Domain, a.Mode, id.Result)
+		e.because(a.Method, " for ", id.Domain.String(), ", which aligns (", a.Mode.String(), "): ", id.Result)
 	case id.Result != "pass" && a.Err == nil:
-		e.because("%s for %s: %s", a.Method, orNowhere(id.Domain), id.Result)
+		e.because(a.Method, " for ", orNowhere(id.Domain), ": ", id.Result)
 	case a.Err != nil:
-		e.because("%s for %s: %s, and its alignment is not known: %s", a.Method, id.Domain, id.Result, a.Err)
+		e.because(a.Method, " for ", id.Domain.String(), ": ", id.Result, ", and its alignment is not known: ", a.Err.Error())
 	case a.Holds:
-		e.because("%s passed for %s, which aligns (%s)", a.Method, id.Domain, a.Mode)
+		e.because(a.Method, " passed for ", id.Domain.String(), ", which aligns (", a.Mode.String(), ")")
 	default:
-		e.because("%s passed for %s, which does not align (%s)", a.Method, id.Domain, a.Mode)
+		e.because(a.Method, " passed for ", id.Domain.String(), ", which does not align (", a.Mode.String(), ")")
 	}
 }
 
@@ -178,17 +178,18 @@ func (e *Evaluation) conclude() {
 	}
 	e.Result, e.Disposition = ResultFail, e.Applied
 	if e.Applied != e.Published {
-		e.because("test mode (t=y) lowers the policy to %s", e.Applied)
+		e.because("test mode (t=y) lowers the policy to ", string(e.Applied))
 	}
 }
 
 func (e *Evaluation) fail(err error, what string) {
 	e.Result, e.Err = ResultTempError, err
-	e.because("%s: %s", what, err)
+	e.because(what, ": ", err.Error())
 }
 
-func (e *Evaluation) because(format string, args ...any) {
-	e.Reasons = append(e.Reasons, fmt.Sprintf(format, args...))
+// because adds a reason. It is joined rather than formatted: every message has some.
+func (e *Evaluation) because(parts ...string) {
+	e.Reasons = append(e.Reasons, strings.Join(parts, ""))
 }
 
 func orUnknown(p Policy) Policy {
