@@ -53,7 +53,7 @@ func create(t testing.TB, st *store.Store, accounts ...int64) {
 	}
 }
 
-func folders(t *testing.T, st *store.Store, account int64) map[string]mailbox.Folder {
+func folders(t testing.TB, st *store.Store, account int64) map[string]mailbox.Folder {
 	t.Helper()
 	all := map[string]mailbox.Folder{}
 	read(t, st, func(tx *store.Tx) error {
