@@ -32,7 +32,8 @@ var plan = map[string]int{
 	"check": 5, "policy": 5, "accept": 5,
 	"receive": 6, "submit": 6, "deliver": 6, "monitor": 6, "setup": 6, "backup": 6, "transfer": 6, "list": 6,
 	"imap": 7, "imap/syntax": 3, "pop3": 7, "web": 7,
-	".": topFloor,
+	"backup/repository": 6,
+	".":                 topFloor,
 }
 
 const (
