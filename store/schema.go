@@ -17,6 +17,10 @@ type Schema struct {
 	// References are the columns that hold BodyIDs, as "table.column". Have an index on
 	// each: Sweep asks it for every body before it removes one.
 	References []string
+	// Kept are the tables whose rows a backup holds, in the order in which to fill them:
+	// all that cannot be found out again, is not over in a day, and is not kept
+	// otherwise.
+	Kept []string
 }
 
 // Version is what leads from one version of the tables to the next: DDL, and

@@ -25,6 +25,7 @@ func things() store.Schema {
 				CREATE INDEX thing_body ON thing (body);`,
 		}},
 		References: []string{"thing.body"},
+		Kept:       []string{"thing"},
 	}
 }
 
@@ -48,6 +49,7 @@ func Run(t *testing.T) {
 		{"bodies", bodies},
 		{"sweep", sweep},
 		{"wake", wake},
+		{"dump", dump},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			Each(t, []store.Schema{things()}, c.f)
