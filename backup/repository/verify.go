@@ -53,7 +53,9 @@ func (r *Repository) Verify(ctx context.Context, found func(Damage), progress fu
 	return v, nil
 }
 
-func inPack(name string) bool { return len(name) > len(packPrefix) && name[:len(packPrefix)] == packPrefix }
+func inPack(name string) bool {
+	return len(name) > len(packPrefix) && name[:len(packPrefix)] == packPrefix
+}
 
 func (r *Repository) verifySnapshots(ctx context.Context, v *Verified, found func(Damage)) error {
 	head, err := readHead(ctx, r.place)
