@@ -104,25 +104,27 @@ func (d *Directory) Get(ctx context.Context, address mail.Address) (a Account, e
 // List gives all accounts in the order of their addresses.
 func (d *Directory) List(ctx context.Context) (all []Account, err error) {
 	err = d.store.Read(ctx, func(tx *store.Tx) error {
-		all = nil
-		rows, err := tx.Rows(selectAccounts + `ORDER BY address`)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			a, err := scanAccount(rows.Scan)
-			if err != nil {
-				return err
-			}
-			all = append(all, a)
-		}
-		return rows.Err()
+		all, err = Accounts(tx)
+		return err
 	})
+	return all, err
+}
+
+// Accounts gives all accounts in the order of their addresses.
+func Accounts(tx *store.Tx) (all []Account, err error) {
+	rows, err := tx.Rows(selectAccounts + `ORDER BY address`)
 	if err != nil {
 		return nil, fmt.Errorf("list accounts: %w", err)
 	}
-	return all, nil
+	defer rows.Close()
+	for rows.Next() {
+		a, err := scanAccount(rows.Scan)
+		if err != nil {
+			return nil, fmt.Errorf("list accounts: %w", err)
+		}
+		all = append(all, a)
+	}
+	return all, rows.Err()
 }
 
 // SetPassword changes the password of a person.

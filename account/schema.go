@@ -16,4 +16,5 @@ var tablesPostgreSQL string
 var Schema = store.Schema{
 	Name:     "account",
 	Versions: []store.Version{{SQLite: tablesSQLite, PostgreSQL: tablesPostgreSQL}},
+	Kept:     []string{"account_stamp", "account_account", "account_secret", "account_address", "account_target", "account_domain", "account_token", "account_device", "account_hold", "account_familiar"},
 }

@@ -17,4 +17,5 @@ var tablesPostgreSQL string
 var Schema = store.Schema{
 	Name:     "deliver",
 	Versions: []store.Version{{SQLite: tablesSQLite, PostgreSQL: tablesPostgreSQL}},
+	Kept:     []string{"deliver_policy", "deliver_tls"},
 }

@@ -71,6 +71,12 @@ func (i *Identity) keepSecret(ctx context.Context, name string, fresh []byte) ([
 	return i.seal.open(secretLabel(name), sealed)
 }
 
+// Keep keeps a secret of another package, sealed and exported like our own: the one
+// kept under this name before, and otherwise a fresh one.
+func (i *Identity) Keep(ctx context.Context, name string, fresh []byte) ([]byte, error) {
+	return i.keepSecret(ctx, name, fresh)
+}
+
 // Secret is 32 octets for one purpose, the same on every node and after every restart:
 // HKDF-SHA256 (RFC 5869) of a stored secret. Purposes tell nothing about each other.
 func (i *Identity) Secret(purpose string) []byte {

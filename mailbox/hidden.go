@@ -68,34 +68,6 @@ func Discard(tx *store.Tx, id FolderID) error {
 	return nil
 }
 
-// Expire takes folders away whose time is over; Sweep removes what is in them. It says
-// how many.
-func Expire(tx *store.Tx, now time.Time) (int, error) {
-	rows, err := tx.Rows(`SELECT id, account FROM mailbox_folder WHERE expires <> 0 AND expires <= $1 AND account IS NOT NULL`, now)
-	if err != nil {
-		return 0, fmt.Errorf("expire folders: %w", err)
-	}
-	defer rows.Close()
-	of := map[int64]int64{}
-	for rows.Next() {
-		var id, account int64
-		if err := rows.Scan(&id, &account); err != nil {
-			return 0, fmt.Errorf("expire folders: %w", err)
-		}
-		of[id] = account
-	}
-	if err := rows.Err(); err != nil {
-		return 0, fmt.Errorf("expire folders: %w", err)
-	}
-	for id, account := range of {
-		if _, err := tx.Exec(`UPDATE mailbox_folder SET account = NULL WHERE id = $1 AND expires <> 0`, id); err != nil {
-			return 0, fmt.Errorf("expire folder %d: %w", id, err)
-		}
-		tx.Wake(Topic(account))
-	}
-	return len(of), nil
-}
-
 // ExpireAt sets when a folder and those below it go that are to go some day; what was
 // renamed out of them stays. It says how many.
 func ExpireAt(tx *store.Tx, account int64, name string, at time.Time) (int, error) {

@@ -14,6 +14,7 @@ var Schema = store.Schema{
 	Name:       "mailbox",
 	Versions:   []store.Version{version("schema1"), version("schema2")},
 	References: []string{"mailbox_message.body", "mailbox_junk_move.body"},
+	Kept:       []string{"mailbox_account", "mailbox_subscription", "mailbox_script"}, // folders and messages by Folders and Fetch
 }
 
 func version(name string) store.Version {

@@ -68,7 +68,11 @@ func (s *Store) dumpTable(tx *Tx, table string, out *bufio.Writer) error {
 	if err := write.Encode(head); err != nil {
 		return err
 	}
-	rows, err := tx.Rows(`SELECT ` + strings.Join(head.Columns, ", ") + ` FROM ` + table + ` ORDER BY 1`)
+	order := ` ORDER BY 1, 2` // the same rows give the same dump
+	if len(head.Columns) == 1 {
+		order = ` ORDER BY 1`
+	}
+	rows, err := tx.Rows(`SELECT ` + strings.Join(head.Columns, ", ") + ` FROM ` + table + order)
 	if err != nil {
 		return err
 	}

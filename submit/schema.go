@@ -16,4 +16,5 @@ var tablesPostgreSQL string
 var Schema = store.Schema{
 	Name:     "submit",
 	Versions: []store.Version{{SQLite: tablesSQLite, PostgreSQL: tablesPostgreSQL}},
+	Kept:     []string{"submit_contact", "submit_network", "submit_pardon"},
 }

@@ -50,6 +50,10 @@ func (r *Repository) NewReader(ctx context.Context) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the index of %s: %w", r, err)
 	}
+	return r.newReader(x)
+}
+
+func (r *Repository) newReader(x *index) (*Reader, error) {
 	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(4*blockSize))
 	if err != nil {
 		return nil, err
@@ -332,3 +336,6 @@ func (c *checkedReader) Read(p []byte) (int, error) {
 	}
 	return n, damaged(err)
 }
+
+// Reader reads what the writer found when it began; not what it has put itself.
+func (w *Writer) Reader() (*Reader, error) { return w.r.newReader(w.index) }
