@@ -284,8 +284,8 @@ func TestRestoreChangesNothing(t *testing.T) {
 			held map[string][]letter
 		}
 		var pasts []past
-		for round := range 5 {
-			for range 30 {
+		for round := range 4 {
+			for range 20 {
 				h.change(anna, names)
 			}
 			h.change(bert, names)

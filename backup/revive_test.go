@@ -125,7 +125,7 @@ func reviveAndCompare(t *testing.T, h *house, s *site, anna, bert account.ID) {
 	if _, err := to.people.Create(t.Context(), account.New{Address: mail.Address{Local: "anna", Domain: domain}}); !errors.Is(err, account.ErrExists) {
 		t.Errorf("anna again: %v", err)
 	}
-	if id := to.person("carl"); id != bert+1 {
+	if id := to.person("carl"); id <= bert {
 		t.Errorf("the next account is %d", id)
 	}
 	to.backup() // goes on in the same repository
