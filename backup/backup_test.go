@@ -74,8 +74,10 @@ func (h *house) moveIn(st *store.Store) {
 	}
 	h.keeper = backup.New(backup.Options{
 		Store: h.Store, Now: h.clock.Now, Find: h.people.Get, Dir: t.TempDir(), Host: "mx.example.com", Program: "test",
-		Export:  func(context.Context) ([]byte, error) { return []byte(`{"keys":"secret"}`), nil },
-		Write:   func(l backup.Letter) ([]byte, error) { return []byte("Subject: " + l.Subject + "\r\n\r\n" + l.Text), nil },
+		Export: func(context.Context) ([]byte, error) { return []byte(`{"keys":"secret"}`), nil },
+		Write: func(l backup.Letter) ([]byte, error) {
+			return []byte("Subject: " + l.Subject + "\r\n\r\n" + l.Text), nil
+		},
 		Deliver: h.deliver,
 		Alert:   func(_ context.Context, subject, _ string) { h.alerts = append(h.alerts, subject) },
 	}, h.settings())

@@ -107,7 +107,9 @@ const loaded = " loaded"
 // loadTables fills the tables as they were when the snapshot was taken; opening the
 // store again brings them to the version of this program.
 func (v *Revival) loadTables(ctx context.Context, in *repository.Reader) error {
-	st, err := v.Open(ctx, func(s store.Schema) (store.Schema, error) { return s.At(min(v.Snapshot.Schemas[s.Name], len(s.Versions))) })
+	st, err := v.Open(ctx, func(s store.Schema) (store.Schema, error) {
+		return s.At(min(v.Snapshot.Schemas[s.Name], len(s.Versions)))
+	})
 	if errors.Is(err, store.ErrNewer) { // they were loaded, and brought to the version of this program
 		st, err = v.Open(ctx, func(s store.Schema) (store.Schema, error) { return s, nil })
 	}
