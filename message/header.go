@@ -105,7 +105,7 @@ func (h Header) checkSyntax() []Problem {
 			_, err := ParseAddressList(f.Body())
 			report(f, err)
 		case "date":
-			_, err := parseDate(f.Value())
+			_, err := ParseDate(f.Value())
 			report(f, err)
 		case "message-id":
 			_, err := parseMessageID(f.Value())

@@ -18,13 +18,14 @@ func (h Header) Date() (time.Time, error) {
 	if !ok {
 		return time.Time{}, fmt.Errorf("%w: Date", ErrNoField)
 	}
-	return parseDate(f.Value())
+	return ParseDate(f.Value())
 }
 
 // usualDate is how nearly everybody writes a date.
 const usualDate = "Mon, 2 Jan 2006 15:04:05 -0700"
 
-func parseDate(value string) (time.Time, error) {
+// ParseDate reads the unfolded value of a Date field, in the zone it names.
+func ParseDate(value string) (time.Time, error) {
 	// net/mail tries a dozen forms, and makes an error for each that does not fit.
 	if t, err := time.Parse(usualDate, value); err == nil {
 		return t, nil
