@@ -9,6 +9,7 @@ import (
 	"github.com/allgreen-mail/allgreen/journal"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailbox"
+	"github.com/allgreen-mail/allgreen/message/structure"
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/srs"
 	"github.com/allgreen-mail/allgreen/store"
@@ -52,8 +53,8 @@ func (a *Acceptor) Commit(ctx context.Context, m Message) error {
 	return nil
 }
 
-// Prepare is Commit without its transaction: it places a large body, and returns what
-// writes all the rest, for whoever has to write something more at the same moment.
+// Prepare is Commit without its transaction: it places a large body, takes the message
+// apart, and returns what writes all the rest, for whoever has to write something more at the same moment.
 func (a *Acceptor) Prepare(ctx context.Context, m Message) (func(*store.Tx) error, error) {
 	p := a.planFor(&m, a.o.World.Now())
 	stored := len(p.entries) > 0 || len(p.queued) > 0
@@ -61,11 +62,38 @@ func (a *Acceptor) Prepare(ctx context.Context, m Message) (func(*store.Tx) erro
 		return nil, fmt.Errorf("message %s: %w", m.Trace, ErrNothing)
 	}
 	if stored {
-		if err := m.Spool.Place(ctx); err != nil {
+		if err := p.ready(ctx, &m); err != nil {
 			return nil, fmt.Errorf("message %s: %w", m.Trace, err)
 		}
 	}
 	return func(tx *store.Tx) error { return p.write(tx, &m, stored) }, nil
+}
+
+// ready does what is better done before the transaction: it places a large body, and
+// takes the message apart for the mailboxes.
+func (p *plan) ready(ctx context.Context, m *Message) error {
+	if err := m.Spool.Place(ctx); err != nil {
+		return err
+	}
+	if len(p.entries) == 0 {
+		return nil
+	}
+	if m.Structure == nil {
+		text, err := m.Spool.Open()
+		if err != nil {
+			return err
+		}
+		defer text.Close()
+		s, err := structure.Read(text)
+		if err != nil {
+			return fmt.Errorf("take it apart: %w", err)
+		}
+		m.Structure = s.Encode()
+	}
+	for i := range p.entries {
+		p.entries[i].Structure = m.Structure
+	}
+	return nil
 }
 
 // isElsewhere reports whether another store has taken it.

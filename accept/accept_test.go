@@ -14,6 +14,7 @@ import (
 	"github.com/allgreen-mail/allgreen/journal"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailbox"
+	"github.com/allgreen-mail/allgreen/message/structure"
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/srs"
 	"github.com/allgreen-mail/allgreen/store"
@@ -105,8 +106,24 @@ func (h *house) box(id int64, role mailbox.Role) int {
 			h.Errorf("a body of %d octets has %d: %v", m.Size, len(text), err)
 		}
 		body.Close()
+		h.apart(m)
 	}
 	return len(found)
+}
+
+// apart looks whether the structure of a message is kept.
+func (h *house) apart(m mailbox.Message) {
+	h.Helper()
+	var kept []byte
+	if err := h.st.Read(h.Context(), func(tx *store.Tx) (err error) {
+		kept, err = mailbox.Structure(tx, m.Folder, m.UID)
+		return err
+	}); err != nil {
+		h.Fatal(err)
+	}
+	if s, err := structure.Decode(kept); err != nil || s.Size != m.Size || s.Root.Header.Size() == 0 {
+		h.Errorf("the structure of a message of %d octets is %+v, %v", m.Size, s, err)
+	}
 }
 
 func (h *house) jobs() []queue.Job {

@@ -10,10 +10,11 @@
 //	})
 //	reply := accept.Answer(err) // zero for nil: the ordinary positive answer
 //
-// Commit places and syncs a large body, then runs the transaction: the body is
-// stored once, mailboxes are locked in one order, forwards get a reverse-path of
-// ours (package srs) and the owner of the alias, to whom a later failure goes. An
-// account that several recipients lead to gets one copy.
+// Commit places and syncs a large body and takes the message apart (package
+// message/structure), so that nobody has to read it for a listing. Then it runs the
+// transaction: the body is stored once, mailboxes are locked in one order, forwards get
+// a reverse-path of ours (package srs) and the owner of the alias, to whom a later
+// failure goes. An account that several recipients lead to gets one copy.
 //
 // A message filed in Junk is not passed on to strangers: where an address only
 // forwards, it goes into the Junk folder of the alias's owner.

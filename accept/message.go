@@ -17,7 +17,7 @@ type Message struct {
 	Spool     *store.Spool // written and headed; Commit does not close it
 	From      mail.Address // the reverse-path; zero: null
 	Received  time.Time
-	Structure []byte // for mailboxes; nil: found out when somebody asks
+	Structure []byte // of package message/structure, encoded, for mailboxes; nil: found out here, before the transaction
 
 	Deliveries []Delivery // to our own addresses
 

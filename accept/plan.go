@@ -58,7 +58,7 @@ func (p *plan) enter(m *Message, d *Delivery, target account.Target, now time.Ti
 	default:
 		p.entries = append(p.entries, mailbox.Delivery{
 			Account: int64(target.Account), Folder: d.Folder, Detail: target.Folder, Size: m.Spool.Size(),
-			Received: m.Received, Flags: d.Flags, Trace: m.Trace, Structure: m.Structure,
+			Received: m.Received, Flags: d.Flags, Trace: m.Trace,
 		})
 	}
 	p.events = append(p.events, journal.Event{Trace: m.Trace, Time: now, Kind: journal.Delivered,
