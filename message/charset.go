@@ -35,6 +35,14 @@ func knownCharset(charset string) bool {
 	return ok
 }
 
+// ToUTF8 turns octets of a charset into UTF-8; false means that it is unknown.
+func ToUTF8(charset string, octets []byte) (string, bool) {
+	if !knownCharset(charset) {
+		return "", false
+	}
+	return decodeCharset(charset, octets)
+}
+
 // decodeCharset turns octets into UTF-8; false means that the charset is unknown
 // and the octets were taken as UTF-8.
 func decodeCharset(charset string, octets []byte) (string, bool) {

@@ -1,10 +1,31 @@
 package message
 
 import (
+	"bufio"
 	"encoding/base64"
 	"errors"
 	"io"
+	"strings"
 )
+
+// Leaf is a part of which the type, charset and transfer encoding are known from
+// before, and the content is at hand as it came: for Content and Text.
+func Leaf(mediaType, charset, encoding string, content io.Reader) *Part {
+	return &Part{
+		Number: "1", Type: mediaType, Params: map[string]string{"charset": charset}, Encoding: strings.ToLower(encoding),
+		body: bufio.NewReader(content), report: func(Problem) {},
+	}
+}
+
+// KnownEncoding reports whether Content can undo a transfer encoding, which is given
+// in lower case. What is in another comes as it is.
+func KnownEncoding(encoding string) bool {
+	switch encoding {
+	case "7bit", "8bit", "binary", "base64", "quoted-printable":
+		return true
+	}
+	return false
+}
 
 // decode undoes the transfer encoding (RFC 2045 section 6).
 func (p *Part) decode() io.Reader {

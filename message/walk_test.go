@@ -247,3 +247,21 @@ func FuzzWalk(f *testing.F) {
 		}
 	})
 }
+
+func TestLeaf(t *testing.T) {
+	p := Leaf("text/plain", "iso-8859-1", "Quoted-Printable", strings.NewReader("Gr=FC=DFe"))
+	if text, err := io.ReadAll(p.Text()); err != nil || string(text) != "Grüße" {
+		t.Errorf("Text() = %q, %v", text, err)
+	}
+	for encoding, known := range map[string]bool{"7bit": true, "base64": true, "quoted-printable": true, "x-uuencode": false, "": false} {
+		if KnownEncoding(encoding) != known {
+			t.Errorf("KnownEncoding(%q) = %t", encoding, !known)
+		}
+	}
+	if s, ok := ToUTF8("koi8-r", []byte("\xf0")); s != "П" || !ok {
+		t.Errorf("ToUTF8() = %q, %t", s, ok)
+	}
+	if s, ok := ToUTF8("x-unknown", []byte("a")); ok {
+		t.Errorf("ToUTF8() = %q of an unknown charset", s)
+	}
+}
