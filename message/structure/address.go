@@ -193,6 +193,25 @@ func (p *addressParser) host() string {
 		p.rest = p.rest[i:]
 		return literal
 	}
-	_, host := p.words()
+	host := p.labels()
 	return nonEmpty(host, missingHost)
+}
+
+// labels reads atoms with dots between them. What follows a blank without a dot is no
+// longer the domain.
+func (p *addressParser) labels() string {
+	host, _ := p.word()
+	for {
+		after := p.rest
+		p.space()
+		if p.peek() != '.' && !strings.HasSuffix(host, ".") {
+			p.rest = after // a comment behind it may be the name
+			return host
+		}
+		word, ok := p.word()
+		if !ok {
+			return host
+		}
+		host += word
+	}
 }

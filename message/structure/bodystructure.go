@@ -1,6 +1,9 @@
 package structure
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // BodyStructure is IMAP's BODYSTRUCTURE of the message, and without its extension
 // data BODY (RFC 9051 section 7.5.2).
@@ -37,7 +40,7 @@ func (p *Part) appendMultipart(b []byte, extended bool) []byte {
 func (p *Part) appendLeaf(b []byte, extended bool) []byte {
 	b = appendString(b, p.Type)
 	b = appendString(append(b, ' '), p.Subtype)
-	b = appendParams(append(b, ' '), p.Params)
+	b = appendParams(append(b, ' '), p.shownParams())
 	b = appendNString(append(b, ' '), p.ID)
 	b = appendNString(append(b, ' '), p.Description)
 	b = appendString(append(b, ' '), p.Encoding)
@@ -53,6 +56,17 @@ func (p *Part) appendLeaf(b []byte, extended bool) []byte {
 		b = appendNString(append(b, ' '), p.MD5)
 	}
 	return b
+}
+
+// usASCII is the charset of texts that name none (RFC 2045 section 5.2). Programs expect
+// to be told.
+var usASCII = Param{"charset", "us-ascii"}
+
+func (p *Part) shownParams() []Param {
+	if p.Type != "text" || slices.ContainsFunc(p.Params, func(p Param) bool { return p.Name == "charset" || p.Name == "charset*" }) {
+		return p.Params
+	}
+	return append([]Param{usASCII}, p.Params...)
 }
 
 func appendParams(b []byte, params []Param) []byte {
@@ -79,11 +93,8 @@ func (p *Part) appendDisposition(b []byte) []byte {
 }
 
 func (p *Part) appendLanguage(b []byte) []byte {
-	switch len(p.Language) {
-	case 0:
+	if len(p.Language) == 0 {
 		return append(b, "NIL"...)
-	case 1:
-		return appendString(b, p.Language[0])
 	}
 	b = append(b, '(')
 	for i, l := range p.Language {

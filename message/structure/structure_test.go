@@ -169,7 +169,7 @@ func TestAddresses(t *testing.T) {
 		`g: a@b`:                           `(NIL NIL "g" NIL)(NIL NIL "a" "b")(NIL NIL NIL NIL)`,
 		`"never closed <a@b>`:              `(NIL NIL "never closed <a@b>" "MISSING_DOMAIN")`,
 		`,,;a@b,`:                          `(NIL NIL "a" "b")`,
-		`a@b c@d`:                          `(NIL NIL "a" "bc")`,
+		`a@b c@d`:                          `(NIL NIL "a" "b")`,
 		`=?utf-8?q?=C3=BC?= <u@x>`:         `("=?utf-8?q?=C3=BC?=" NIL "u" "x")`,
 		"J\xc3\xbcrgen <j@b\xc3\xbc.de>":   "({7}\r\nJ\xc3\xbcrgen NIL \"j\" {6}\r\nb\xc3\xbc.de)",
 		`(only a comment)`:                 ``,
@@ -471,12 +471,12 @@ func BenchmarkDecode(b *testing.B) {
 
 func TestBodyStructure(t *testing.T) {
 	m := read(t, nested)
-	const want = `((("text" "plain" NIL NIL NIL "7bit" 24 1 NIL NIL NIL NIL)("text" "html" ("charset" "utf-8") "<html@example.org>" NIL "quoted-printable" 13 1 NIL NIL ("en" "de") "http://example.org/") "alternative" ("boundary" "inner") NIL NIL NIL)` +
+	const want = `((("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 24 1 NIL NIL NIL NIL)("text" "html" ("charset" "utf-8") "<html@example.org>" NIL "quoted-printable" 13 1 NIL NIL ("en" "de") "http://example.org/") "alternative" ("boundary" "inner") NIL NIL NIL)` +
 		`("message" "rfc822" NIL NIL "what was sent" "7bit" 231 (NIL "inside" ((NIL NIL "inner" "example.org")) ((NIL NIL "inner" "example.org")) ((NIL NIL "inner" "example.org")) NIL NIL NIL NIL NIL) (("image" "png" ("name" "x.png") NIL NIL "base64" 8 "Q2hlY2sgSW50ZWdyaXR5IQ==" NIL NIL NIL) "mixed" ("boundary" "deep") NIL NIL NIL) 10 NIL ("attachment" ("filename" "a long name.eml")) NIL NIL) "mixed" ("boundary" "outer") NIL NIL NIL)`
 	if got := string(m.BodyStructure(true)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if got := string(m.BodyStructure(false)); !strings.HasPrefix(got, `((("text" "plain" NIL NIL NIL "7bit" 24 1)(`) || !strings.HasSuffix(got, ` 10) "mixed")`) {
+	if got := string(m.BodyStructure(false)); !strings.HasPrefix(got, `((("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 24 1)(`) || !strings.HasSuffix(got, ` 10) "mixed")`) {
 		t.Errorf("BODY is %s", got)
 	}
 }
