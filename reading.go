@@ -23,7 +23,7 @@ type reading struct {
 func newReading(s *server, c *config.Config) *reading {
 	o := imap.Options{
 		Name: imapName(c), TLS: s.identity.TLS(identity.IMAP), MaxMessage: int64(c.Receive.MaxSize),
-		Store: s.store, Accounts: s.accounts, World: s.world, Log: s.log,
+		Store: s.store, Accounts: s.accounts, World: s.world, Index: s.index, Log: s.log,
 	}
 	implicit := o
 	implicit.ImplicitTLS = true

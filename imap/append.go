@@ -8,6 +8,7 @@ import (
 	"github.com/allgreen-mail/allgreen/imap/syntax"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailbox"
+	"github.com/allgreen-mail/allgreen/message/structure"
 	"github.com/allgreen-mail/allgreen/store"
 )
 
@@ -102,9 +103,12 @@ func (s *session) takeMessage(a *syntax.Append, to io.Writer) error {
 	return failed
 }
 
-// keep stores the message.
+// keep stores the message, and what was found out about it before.
 func (s *session) keep(ctx context.Context, f mailbox.Folder, d mailbox.Delivery, spool *store.Spool) (uid mailbox.UID, validity uint32, err error) {
 	if err := spool.Place(ctx); err != nil {
+		return 0, 0, err
+	}
+	if d.Structure, err = takeApart(spool); err != nil {
 		return 0, 0, err
 	}
 	err = s.store().Write(ctx, func(tx *store.Tx) error {
@@ -115,4 +119,18 @@ func (s *session) keep(ctx context.Context, f mailbox.Folder, d mailbox.Delivery
 		return orTryCreate(err)
 	})
 	return uid, validity, err
+}
+
+// takeApart makes what is kept of a message for listing and searching.
+func takeApart(spool *store.Spool) ([]byte, error) {
+	text, err := spool.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer text.Close()
+	m, err := structure.Read(text)
+	if err != nil {
+		return nil, err
+	}
+	return m.Encode(), nil
 }

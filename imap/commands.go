@@ -85,6 +85,11 @@ var table = map[string]command{
 	"CLOSE":    {reader, hideNews, (*session).close},
 	"IDLE":     {loggedIn, askForNews, (*session).idle},
 
+	"FETCH":  {reader, flagNews, (*session).fetch},
+	"SEARCH": {reader, flagNews, (*session).search},
+	"SORT":   {reader, flagNews, (*session).sort},
+	"THREAD": {reader, flagNews, (*session).thread},
+
 	"STORE":   {reader, flagNews, (*session).storeFlags},
 	"COPY":    {reader, allNews, (*session).copy},
 	"MOVE":    {reader, askForNews, (*session).move},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/mailbox"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/world"
 )
@@ -27,6 +28,7 @@ type Options struct {
 	Store    *store.Store
 	Accounts *account.Directory
 	World    *world.World
+	Index    *mailbox.Index // of words; nil: every search for them reads the messages
 
 	MaxMessage     int64         // octets of an APPEND; zero: 50 MiB
 	MaxErrors      int           // unreadable commands and failed logins of a connection; zero: 20
@@ -48,6 +50,9 @@ func (o Options) withDefaults() Options {
 	// (RFC 2177): one more is for the way.
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, 31*time.Minute)
 	o.DataTimeout = cmp.Or(o.DataTimeout, 5*time.Minute)
+	if o.Index == nil && o.Store != nil {
+		o.Index = mailbox.NoIndex(o.Store)
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
