@@ -4,15 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/allgreen-mail/allgreen/config"
 )
 
 // checkConfig holds every command to a --config that somebody named: what cannot be
 // read ends it, also where it would not have looked. serve looks itself, and may have
-// more to say.
+// more to say; restore may bring it back.
 func (c commonFlags) checkConfig(command string) error {
-	if c.Config == "" || command == "serve" {
+	if c.Config == "" || command == "serve" || strings.HasPrefix(command, "restore") {
 		return nil
 	}
 	_, err := c.readConfig()

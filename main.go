@@ -40,6 +40,8 @@ type commandLine struct {
 	Queue    queueCommand    `cmd:"" help:"Look at the messages that wait, tell why, and decide about them."`
 	Send     sendCommand     `cmd:"" help:"Write a message: the text comes from standard input."`
 	Sendmail sendmailCommand `cmd:"" passthrough:"" help:"Send the message on standard input, as programs expect of sendmail."`
+	Backup   backupCommand   `cmd:"" help:"Make, list, verify and thin out backups of everything."`
+	Restore  restoreCommand  `cmd:"" help:"Bring a user's folders back into a place of their own, or a whole server."`
 	Log      logCommand      `cmd:"" help:"Tell what happened to a message; find messages."`
 	Import   importCommand   `cmd:"" help:"Bring mail from a Maildir, an mbox or another IMAP server into a mailbox."`
 	Export   exportCommand   `cmd:"" help:"Write a mailbox as a Maildir or as mbox files."`

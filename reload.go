@@ -51,6 +51,10 @@ func (s *server) change(ctx context.Context, next *config.Config) error {
 	if err != nil {
 		return err
 	}
+	backups, err := s.backupSettings(ctx, next)
+	if err != nil {
+		return err
+	}
 	if err := s.identity.Restate(ctx, statement(next), s.certificates(next)); err != nil {
 		return err
 	}
@@ -62,6 +66,7 @@ func (s *server) change(ctx context.Context, next *config.Config) error {
 	}
 	before := s.now.Swap(g)
 	s.settings = next
+	s.backups.Configure(backups)
 	g.connect()
 	s.delivery.change(out)
 	s.edge.change(edgeSources(next, s.world))

@@ -152,6 +152,8 @@ func whyNotServing(err error, c *config.Config) error {
 		return unreachable(err, "another mail server may be running: ss -ltnp shows which; stop it, or change [listen]")
 	case errors.Is(err, account.ErrNetwork):
 		return badConfig(err, "behind a gateway or a proxy every stranger looks local; change networks of [[device]]")
+	case errors.Is(err, errRestoring):
+		return badConfig(err, "go on with it: allgreen restore --all")
 	case errors.Is(err, store.ErrInUse):
 		return unreachable(err, "stop the other process first; two must not work in "+c.Data)
 	case errors.Is(err, store.ErrNewer):

@@ -16,6 +16,7 @@ import (
 
 	"github.com/allgreen-mail/allgreen/accept"
 	"github.com/allgreen-mail/allgreen/account"
+	"github.com/allgreen-mail/allgreen/backup"
 	"github.com/allgreen-mail/allgreen/config"
 	"github.com/allgreen-mail/allgreen/deliver"
 	"github.com/allgreen-mail/allgreen/identity"
@@ -47,6 +48,8 @@ type server struct {
 	queue    *queue.Queue
 	accept   *accept.Acceptor
 	delivery *delivery
+	backups  *backup.Keeper
+	jobs     *web.Jobs
 	edge     *edgeWatch
 	reading  *reading
 
@@ -73,7 +76,7 @@ type serverOptions struct {
 // schemas are the tables of all packages, those others refer to first.
 func schemas() []store.Schema {
 	return []store.Schema{
-		identity.Schema, account.Schema, mailbox.Schema, journal.Schema, queue.Schema, policy.Schema, submit.Schema, deliver.Schema, transfer.Schema,
+		identity.Schema, account.Schema, mailbox.Schema, journal.Schema, queue.Schema, policy.Schema, submit.Schema, deliver.Schema, transfer.Schema, backup.Schema,
 	}
 }
 
@@ -123,6 +126,9 @@ func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
 	if s.store, err = store.Open(ctx, o); err != nil {
 		return err
 	}
+	if err := s.refuseUnfinished(ctx); err != nil {
+		return err
+	}
 	s.index = s.openIndex(ctx, o)
 	s.identity, err = identity.Open(ctx, identity.Options{
 		Store: s.store, World: s.world, Statement: statement(c), Certificates: s.certificates(c),
@@ -142,6 +148,10 @@ func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
 	s.reading = newReading(s, c)
 	s.accept = accept.New(accept.Options{Store: s.store, World: s.world, SRS: s.identity.SRS(), Log: s.log})
 	s.edge = newEdgeWatch(s, edgeSources(c, s.world))
+	s.jobs = web.NewJobs()
+	if err := s.newBackups(ctx, c); err != nil {
+		return err
+	}
 	out, err := s.deliverOptions(ctx, c)
 	s.delivery = newDelivery(s, out)
 	return err
@@ -198,6 +208,7 @@ func (s *server) runParts(ctx context.Context) {
 	run("index", s.index.Run)
 	run("sweep", s.sweep)
 	run("memory", s.giveBackMemory)
+	run("backup", s.backups.Run)
 }
 
 // sweepEvery is how often what nobody needs any more is removed.
@@ -220,12 +231,21 @@ func (s *server) sweep(ctx context.Context) error {
 
 func (s *server) sweepOnce(ctx context.Context) {
 	_, expunged := mailbox.Sweep(ctx, s.store)
-	_, bodies := s.store.Sweep(ctx)
+	bodies := s.sweepBodies(ctx)
 	now := s.now.Load()
 	_, greylist := now.receive.Sweep(ctx)
 	if err := errors.Join(expunged, bodies, s.accounts.Sweep(ctx), now.submit.Sweep(ctx), greylist); err != nil && ctx.Err() == nil {
 		s.log.Warn("sweeping failed and will be tried again", "error", err)
 	}
+}
+
+// sweepBodies removes bodies, unless a backup may still want to read them.
+func (s *server) sweepBodies(ctx context.Context) error {
+	wait, err := backup.UnderWay(ctx, s.store)
+	if err == nil && !wait {
+		_, err = s.store.Sweep(ctx)
+	}
+	return err
 }
 
 // idleAfter is how long no message was taken before a server counts as idle.
@@ -333,6 +353,9 @@ func (s *server) close(ctx context.Context) error {
 	errs = append(errs, <-read)
 	s.board.closeAll()
 	s.retired.Wait()
+	if s.jobs != nil {
+		s.jobs.Close()
+	}
 	errs = append(errs, s.parts.Wait())
 	if s.accounts != nil {
 		s.accounts.Close()

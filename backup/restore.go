@@ -26,6 +26,7 @@ const TreeTop = "Restored"
 type Request struct {
 	Address string    // whose
 	At      time.Time // the newest snapshot that is not younger; zero: the newest
+	Name    string    // of a snapshot, instead of At
 	Folders []string  // these and what is below them; none: all
 }
 
@@ -73,7 +74,7 @@ type Missing struct {
 
 // plan finds what a request means.
 func plan(ctx context.Context, r *repository.Repository, in *repository.Reader, q Request) (*Plan, error) {
-	s, err := pick(ctx, r, q.At)
+	s, err := q.snapshot(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +100,18 @@ func plan(ctx context.Context, r *repository.Repository, in *repository.Reader, 
 		}
 	}
 	return p, nil
+}
+
+// snapshot is the one that is asked for.
+func (q Request) snapshot(ctx context.Context, r *repository.Repository) (*Snapshot, error) {
+	if q.Name == "" {
+		return pick(ctx, r, q.At)
+	}
+	s, err := readSnapshot(ctx, r, q.Name)
+	if errors.Is(err, repository.ErrMissing) {
+		err = fmt.Errorf("%w: %s", ErrNoSnapshot, q.Name)
+	}
+	return s, err
 }
 
 // isBelow reports whether a folder is the one wanted or below it.

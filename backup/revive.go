@@ -45,10 +45,10 @@ type Lost struct {
 	Missing
 }
 
-// Pick gives the newest snapshot that is not younger than a time and can be read; the
-// zero time asks for the newest of all.
-func Pick(ctx context.Context, r *repository.Repository, at time.Time) (*Snapshot, error) {
-	return pick(ctx, r, at)
+// Pick gives the snapshot of a name, or the newest that is not younger than a time and can
+// be read; the zero time asks for the newest of all.
+func Pick(ctx context.Context, r *repository.Repository, name string, at time.Time) (*Snapshot, error) {
+	return Request{Name: name, At: at}.snapshot(ctx, r)
 }
 
 // SettingsOf gives the text of the configuration in a snapshot.

@@ -45,7 +45,7 @@ func (s *site) revive(t *testing.T, h *house) (backup.Revived, error) {
 	t.Helper()
 	r, err := repository.Open(t.Context(), repository.NewFolder(h.place), h.key)
 	must(t, err)
-	newest, err := backup.Pick(t.Context(), r, noon.Add(2*time.Minute))
+	newest, err := backup.Pick(t.Context(), r, "", noon.Add(2*time.Minute))
 	must(t, err)
 	v := backup.Revival{Repository: r, Snapshot: newest, Open: s.open, Progress: func(int64, int64) {},
 		Import: func(_ context.Context, _ *store.Store, keys []byte) error { s.keys = string(keys); return nil }}
@@ -160,7 +160,7 @@ func TestRevivalStopped(t *testing.T) {
 	h.backup()
 	r, err := repository.Open(t.Context(), repository.NewFolder(h.place), h.key)
 	must(t, err)
-	newest, err := backup.Pick(t.Context(), r, noon.Add(2*time.Minute))
+	newest, err := backup.Pick(t.Context(), r, "", noon.Add(2*time.Minute))
 	must(t, err)
 	s := newSite(t, "")
 	for left := 0; ; left++ {

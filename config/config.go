@@ -30,6 +30,7 @@ type Config struct {
 	Submit       Submit        `toml:"submit"`
 	Devices      []Device      `toml:"device"`
 	Deliver      Deliver       `toml:"deliver"`
+	Backup       Backup        `toml:"backup"`
 	Log          Log           `toml:"log"`
 }
 
@@ -184,6 +185,21 @@ type Smarthost struct {
 	User     string `toml:"user"`
 	Password Secret `toml:"password"`
 }
+
+// Backup says where copies of everything go, when, and which stay. Without a place there
+// are none.
+type Backup struct {
+	To          string   `toml:"to,path"` // a folder
+	S3          S3       `toml:"s3"`      // or a bucket
+	Key         Secret   `toml:"key"`     // of age; empty: the server makes and keeps one
+	Times       []string `toml:"times"`   // of the day, UTC: "03:15"
+	KeepDaily   int      `toml:"keep_daily"`
+	KeepWeekly  int      `toml:"keep_weekly"`
+	KeepMonthly int      `toml:"keep_monthly"`
+}
+
+// IsOn reports whether there is a place for backups.
+func (b Backup) IsOn() bool { return b.To != "" || b.S3.Endpoint != "" }
 
 // Log says what is written to standard error.
 type Log struct {

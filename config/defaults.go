@@ -17,6 +17,7 @@ func Defaults() *Config {
 		Receive: Receive{MaxSize: 50 * MB},
 		Submit:  Submit{RecipientsPerHour: 200, RecipientsPerDay: 1000, Socket: "/run/allgreen/submit.sock"},
 		Deliver: Deliver{Smarthost: Smarthost{Port: 587}},
+		Backup:  Backup{Times: []string{"03:15"}, KeepDaily: 7, KeepWeekly: 4, KeepMonthly: 6},
 		Log:     Log{Level: "info", Format: "text"},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/allgreen-mail/allgreen/mail"
 )
@@ -279,9 +280,33 @@ func (j *judgement) places() {
 	if h := j.Receive.Help; h != "" && !isHelp(h) {
 		j.b.note("receive.help", "help wants an https address, or a mail address, without spaces")
 	}
+	j.backups()
 	j.word("log.level", j.Log.Level, "debug", "info", "warn", "error")
 	j.word("log.format", j.Log.Format, "text", "json")
 	j.positive()
+}
+
+// backups have one place, which is not the data itself.
+func (j *judgement) backups() {
+	b := j.Backup
+	s3 := b.S3
+	if (s3 != S3{}) && (s3.Endpoint == "" || s3.Bucket == "") {
+		j.b.note("backup.s3", "s3 needs endpoint and bucket")
+	}
+	if b.To != "" && s3.Endpoint != "" {
+		j.b.note("backup.to", "to and s3 contradict each other; keep one of them")
+	}
+	if b.To != "" && j.Data != "" && (b.To == j.Data || strings.HasPrefix(b.To, strings.TrimSuffix(j.Data, "/")+"/")) {
+		j.b.note("backup.to", "a backup inside of data is lost together with it; name another disk")
+	}
+	for i, text := range b.Times {
+		if _, err := time.Parse("15:04", text); err != nil {
+			j.b.note(element("backup.times", i), "%q is no time of the day; write it as \"03:15\", in UTC", clip(text))
+		}
+	}
+	if key := string(b.Key); key != "" && !strings.Contains(key, "AGE-SECRET-KEY-1") {
+		j.b.note("backup.key", "key wants a key of age, which begins with AGE-SECRET-KEY-1; leave it out, and the server makes one")
+	}
 }
 
 // positive are the limits of which zero would stop all mail.

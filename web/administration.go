@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/allgreen-mail/allgreen/account"
+	"github.com/allgreen-mail/allgreen/backup"
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/store"
 )
@@ -59,6 +60,8 @@ type Administration struct {
 	Reload    func(context.Context) (Reloaded, error)
 	Questions []Question // of /readyz
 	Metrics   *Metrics
+	Backups   *backup.Keeper // nil: these calls are not there
+	Jobs      *Jobs
 }
 
 // Handler answers on the administration socket, for monitors as well.
@@ -72,6 +75,7 @@ func (a Administration) Handler() http.Handler {
 	p.addMail(mux)
 	addQueue(mux, a.Queue)
 	addLog(mux, a.Store)
+	backups{a.Backups, a.Jobs}.add(mux)
 	mux.Handle("/", Monitoring(a.Questions, a.Metrics))
 	return mux
 }
