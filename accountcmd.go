@@ -23,6 +23,7 @@ type accountCommand struct {
 	Add         accountAddCommand    `cmd:"" help:"Make an account. Asks for a password, or makes one."`
 	List        accountListCommand   `cmd:"" help:"List the accounts."`
 	Show        accountShowCommand   `cmd:"" help:"Show one account and all that belongs to it."`
+	Quota       accountQuotaCommand  `cmd:"" help:"Give a mailbox more room or less."`
 	Passwd      accountPasswdCommand `cmd:"" help:"Change a password."`
 	AppPassword appPasswordCommand   `cmd:"" name:"app-password" help:"Make a password for one program, or remove it."`
 	Alias       aliasCommand         `cmd:"" help:"Have an address lead to others; list and remove such addresses."`

@@ -298,6 +298,9 @@ func (v village) commands(t *testing.T) {
 	}
 	admin("account list")
 	admin("account show bob@evergreen.example")
+	if got := admin("account quota bob@evergreen.example 2GB --messages 5000"); !strings.Contains(got.out, "of 2.0 GB, and 0 messages of 5000") {
+		t.Errorf("more room: %s", got.out)
+	}
 	admin("account alias add sales@allgreen.example --to bob@evergreen.example")
 	admin("account alias add crm@evergreen.example --to bob@evergreen.example")
 	admin("account alias add printer@allgreen.example --to bob@evergreen.example")

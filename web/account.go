@@ -67,6 +67,8 @@ type Account struct {
 	Octets   int64     `json:"octets"`
 	Quota    int64     `json:"quota,omitempty"` // octets; absent: no limit
 	Held     string    `json:"held,omitempty"`  // why what it sends waits
+
+	QuotaMessages int64 `json:"quota_messages,omitempty"` // absent: no limit
 }
 
 // AccountDetail is an account with all that belongs to it.
@@ -139,6 +141,7 @@ func (p people) add(mux *http.ServeMux) {
 	answer(mux, AccountAdd, p.create)
 	answer(mux, AccountList, p.list)
 	answer(mux, AccountShow, p.show)
+	answer(mux, AccountQuota, p.setQuota)
 	answer(mux, AccountPassword, func(ctx context.Context, in NewPassword) (None, error) {
 		return p.with(ctx, in.Address, func(id account.ID) error { return p.dir.SetPassword(ctx, id, in.Password) })
 	})
@@ -256,7 +259,7 @@ func (p people) describe(ctx context.Context, a account.Account, holds []account
 	}
 	err := p.store.Read(ctx, func(tx *store.Tx) error {
 		room, used, err := mailbox.Usage(tx, int64(a.ID))
-		out.Quota, out.Messages, out.Octets = room.Bytes, used.Messages, used.Bytes
+		out.Quota, out.QuotaMessages, out.Messages, out.Octets = room.Bytes, room.Messages, used.Messages, used.Bytes
 		return err
 	})
 	return out, peopleError(err)

@@ -98,8 +98,14 @@ func TestAccounts(t *testing.T) {
 		fails(t, o, PrincipalHold, Holding{Name: nobody}, NotFound)
 	}
 	do(t, o, PrincipalHold, Holding{Name: anna.Address, Why: "stolen"})
+	if a := do(t, o, AccountQuota, NewQuota{Address: anna.Address, Messages: 7}); a.Quota != 0 || a.QuotaMessages != 7 {
+		t.Errorf("room for 7 messages: %+v", a)
+	}
+	do(t, o, AccountQuota, NewQuota{Address: anna.Address, Octets: 6e9})
+	fails(t, o, AccountQuota, NewQuota{Address: anna.Address, Octets: -1}, Invalid)
+	fails(t, o, AccountQuota, NewQuota{Address: "nobody@example.com"}, NotFound)
 	d := do(t, o, AccountShow, anna)
-	if d.Address != anna.Address || d.Quota != 5e9 || d.Held != "stolen" || len(d.AppPasswords) != 1 || len(d.Aliases) != 2 || len(d.Folders) == 0 {
+	if d.Address != anna.Address || d.Quota != 6e9 || d.QuotaMessages != 0 || d.Held != "stolen" || len(d.AppPasswords) != 1 || len(d.Aliases) != 2 || len(d.Folders) == 0 {
 		t.Errorf("shown: %+v", d)
 	}
 	if all := do(t, o, AccountList, None{}); len(all) != 1 || all[0].Held != "stolen" || all[0].Created.Location().String() != "UTC" {
