@@ -85,6 +85,10 @@ func (w *words) rune(r rune) {
 	case r == 'ß' || r == 'ẞ':
 		w.add('s', 's')
 		return
+	case (r == '\u3099' || r == '\u309A') && w.single: // it makes another letter of the kana before it
+		kana, n := utf8.DecodeLastRune(w.out)
+		w.out = norm.NFC.AppendString(w.out[:len(w.out)-n], string([]rune{kana, r}))
+		return
 	}
 	var buffer [64]byte
 	plain := norm.NFKD.AppendString(buffer[:0], string(r))
