@@ -58,33 +58,52 @@ func structureKey(folder, uid int64) int64 { return folder<<32 | uid }
 // spot is where the next message of a folder goes.
 type spot struct{ folder, uid, modseq int64 }
 
-const take = `UPDATE mailbox_folder SET uidnext = uidnext + 1, modseq = modseq + 1, messages = messages + 1,
-		unseen = unseen + $3, bytes = bytes + $4
-	WHERE account = $1 AND `
+// way is how a folder is found and the message counted in: in one statement, which
+// locks it, or, where there is one writer anyway, in two, for SQLite makes a table for
+// what RETURNING gives.
+type way struct{ take, find string }
 
-const taken = ` RETURNING id, uidnext - 1, modseq`
+const (
+	count = `UPDATE mailbox_folder SET uidnext = uidnext + 1, modseq = modseq + 1, messages = messages + 1,
+		unseen = unseen + $3, bytes = bytes + $4 WHERE account = $1 AND `
+	counted = ` RETURNING id, uidnext - 1, modseq`
+	find    = `SELECT id, uidnext, modseq + 1 FROM mailbox_folder WHERE account = $1 AND `
+
+	byRole   = `role = $2`
+	byName   = `name = $2 AND sealed = 0`
+	byDetail = `id = (SELECT MIN(id) FROM mailbox_folder WHERE account = $1 AND LOWER(name) = $2 AND role IS NULL AND sealed = 0)`
+)
+
+// take counts the message into the folder that a way finds.
+func (d *Delivery) take(tx *store.Tx, w way, key string) (at spot, err error) {
+	if tx.Engine() == store.PostgreSQL {
+		err = tx.Row(w.take, d.Account, key, unseen(d.Flags), d.Size).Scan(&at.folder, &at.uid, &at.modseq)
+		return at, err
+	}
+	if err = tx.Row(w.find, d.Account, key).Scan(&at.folder, &at.uid, &at.modseq); err == nil {
+		_, err = tx.Exec(count+`id = $2`, d.Account, at.folder, unseen(d.Flags), d.Size)
+	}
+	return at, err
+}
 
 // takeUID locks the folder and counts the message in. Strangers choose the detail of
 // an address, so it leads to ordinary folders only: nobody files into Sent or Trash.
 func (d *Delivery) takeUID(tx *store.Tx) (at spot, err error) {
 	role := cmp.Or(d.Folder, Inbox)
-	try := func(where string, key string) error {
-		return tx.Row(where, d.Account, key, unseen(d.Flags), d.Size).Scan(&at.folder, &at.uid, &at.modseq)
-	}
 	if d.Name != "" {
-		if err = try(take+`name = $2 AND sealed = 0`+taken, canonical(d.Name)); !errors.Is(err, store.ErrNoRow) {
+		if at, err = d.take(tx, way{count + byName + counted, find + byName}, canonical(d.Name)); !errors.Is(err, store.ErrNoRow) {
 			return at, err
 		}
 	}
 	if role == Inbox && d.Detail != "" {
-		err = try(take+`id = (SELECT MIN(id) FROM mailbox_folder WHERE account = $1 AND LOWER(name) = $2 AND role IS NULL AND sealed = 0)`+taken,
-			strings.ToLower(d.Detail))
+		at, err = d.take(tx, way{count + byDetail + counted, find + byDetail}, strings.ToLower(d.Detail))
 		if !errors.Is(err, store.ErrNoRow) {
 			return at, err
 		}
 	}
-	if err = try(take+`role = $2`+taken, string(role)); errors.Is(err, store.ErrNoRow) && role != Inbox {
-		err = try(take+`role = $2`+taken, string(Inbox))
+	known := way{count + byRole + counted, find + byRole}
+	if at, err = d.take(tx, known, string(role)); errors.Is(err, store.ErrNoRow) && role != Inbox {
+		at, err = d.take(tx, known, string(Inbox))
 	}
 	if errors.Is(err, store.ErrNoRow) {
 		err = ErrNoFolder

@@ -82,10 +82,7 @@ func (e *sqliteEngine) prepareLog() error {
 	if err := e.mustBe("journal_mode", "wal"); err != nil {
 		return err
 	}
-	if err := e.writer.script("SELECT COUNT(*) FROM sqlite_schema"); err != nil { // opens it
-		return err
-	}
-	return errors.Join(joinLog(e.writer), joinDatabase(e.writer)) // into which the last to close copies the log
+	return errors.Join(e.writer.openLog(), joinLog(e.writer), joinDatabase(e.writer)) // into which the last to close copies the log
 }
 
 // mustBe checks a pragma that SQLite may silently not follow.

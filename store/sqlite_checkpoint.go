@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"errors"
 	"log/slog"
 	"os"
 	"sync"
@@ -23,7 +24,7 @@ type checkpointer struct {
 }
 
 const (
-	defaultLogSize  = 64 << 20
+	defaultLogSize  = 16 << 20
 	checkpointRest  = 2 << 20 / sqlitePageBytes // frames for which the writer may wait
 	checkpointTries = 4                         // passes beside the writer until then
 )
@@ -33,7 +34,7 @@ func startCheckpointer(e *sqliteEngine) (*checkpointer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := joinDatabase(conn); err != nil {
+	if err := errors.Join(conn.openLog(), spareLog(conn), joinDatabase(conn)); err != nil {
 		conn.close()
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func (p *checkpointer) checkpoint() error {
 }
 
 func (p *checkpointer) pass() (log, copied int64, err error) {
-	p.engine.count.syncs.Add(2) // of the log, then of the database
+	p.engine.count.syncs.Add(1) // of the database
 	return p.conn.checkpoint()
 }
 

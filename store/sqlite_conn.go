@@ -239,6 +239,9 @@ func (c *sqliteConn) written() int64 {
 	return int64(*(*int32)(at(c.out)))
 }
 
+// openLog makes sure that the connection has opened the log: the first to read does.
+func (c *sqliteConn) openLog() error { return c.script("SELECT COUNT(*) FROM sqlite_schema") }
+
 // checkpoint copies the log into the database as far as nobody has to wait for it,
 // and says how many frames the log has and how many of them are copied.
 func (c *sqliteConn) checkpoint() (log, copied int64, err error) {

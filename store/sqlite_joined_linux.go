@@ -19,7 +19,6 @@ import (
 // That holds for a connection with synchronous = FULL, which syncs before it
 // tells anybody of frames or pages, and reads them itself through here.
 type joinedFile struct {
-	file    uintptr // sqlite3_file
 	fd      int
 	was     lib.Tsqlite3_io_methods
 	table   uintptr // ours, in C memory
@@ -28,6 +27,7 @@ type joinedFile struct {
 	waiting []byte // written by SQLite, not yet by us
 	from    int64  // where it goes
 	synced  bool   // once, as SQLite does it
+	spares  bool   // every later sync: another connection writes the file, and syncs it
 }
 
 // joinedMethods are kept here for as long as C memory refers to them.
@@ -45,7 +45,7 @@ const joinedSize = 256 << 10
 
 // joinWrites puts a joinedFile before the log of the connection, or before its
 // database.
-func (c *sqliteConn) joinWrites(pointer int32) error {
+func (c *sqliteConn) joinWrites(pointer int32, spares bool) error {
 	name, err := libc.CString("main")
 	if err != nil {
 		return err
@@ -63,7 +63,7 @@ func (c *sqliteConn) joinWrites(pointer int32) error {
 		return errors.New("sqlite: no memory")
 	}
 	methods := (*uintptr)(at(file))
-	j := &joinedFile{file: file, table: table, fd: int((*lib.TunixFile)(at(file)).Fh), was: *(*lib.Tsqlite3_io_methods)(at(*methods))}
+	j := &joinedFile{table: table, spares: spares, fd: int((*lib.TunixFile)(at(file)).Fh), was: *(*lib.Tsqlite3_io_methods)(at(*methods))}
 	j.methods = joinedMethods{close: j.close, read: j.read, write: j.write, truncate: j.truncate, sync: j.sync, size: j.size}
 	own := j.was
 	own.FxClose, own.FxRead, own.FxWrite = address(&j.methods.close), address(&j.methods.read), address(&j.methods.write)
@@ -74,8 +74,13 @@ func (c *sqliteConn) joinWrites(pointer int32) error {
 	return nil
 }
 
-func joinLog(c *sqliteConn) error      { return c.joinWrites(lib.SQLITE_FCNTL_JOURNAL_POINTER) }
-func joinDatabase(c *sqliteConn) error { return c.joinWrites(lib.SQLITE_FCNTL_FILE_POINTER) }
+func joinLog(c *sqliteConn) error      { return c.joinWrites(lib.SQLITE_FCNTL_JOURNAL_POINTER, false) }
+func joinDatabase(c *sqliteConn) error { return c.joinWrites(lib.SQLITE_FCNTL_FILE_POINTER, false) }
+
+// spareLog is for a connection that reads the log and never writes it. Before it copies
+// frames, SQLite syncs them once more. That is needed for those which an earlier process
+// has left; what the writer of this one tells of is synced already.
+func spareLog(c *sqliteConn) error { return c.joinWrites(lib.SQLITE_FCNTL_JOURNAL_POINTER, true) }
 
 // free gives the table back, after the connection was closed.
 func (j *joinedFile) free(tls *libc.TLS) { libc.Xfree(tls, j.table) }
@@ -129,6 +134,9 @@ func (j *joinedFile) sync(tls *libc.TLS, file uintptr, flags int32) int32 {
 		rc := function[func(*libc.TLS, uintptr, int32) int32](j.was.FxSync)(tls, file, flags)
 		j.synced = rc == lib.SQLITE_OK
 		return rc
+	}
+	if j.spares {
+		return lib.SQLITE_OK
 	}
 	for {
 		switch err := syscall.Fdatasync(j.fd); err {

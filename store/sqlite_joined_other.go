@@ -11,3 +11,4 @@ func (*joinedFile) free(*libc.TLS) {}
 
 func joinLog(*sqliteConn) error      { return nil }
 func joinDatabase(*sqliteConn) error { return nil }
+func spareLog(*sqliteConn) error     { return nil }

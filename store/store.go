@@ -48,7 +48,7 @@ type Options struct {
 	// Clock tells the time. Required.
 	Clock func() time.Time
 	// LogSize is the number of bytes after which the log of the embedded engine is
-	// copied into the database. Zero: 64 MB.
+	// copied into the database. Zero: 16 MB.
 	LogSize int64
 	// MinFree is the number of bytes that must stay free on the disk of Dir; below,
 	// Room gives ErrFull. Zero: 256 MB. Negative: no such limit.

@@ -51,6 +51,9 @@ type cursor interface {
 // Context is the one given to Write or Read.
 func (tx *Tx) Context() context.Context { return tx.ctx }
 
+// Engine says what keeps the tables, for statements that only one of them does well.
+func (tx *Tx) Engine() Engine { return tx.store.Engine() }
+
 // Exec runs one statement that gives no rows, and says how many it changed.
 func (tx *Tx) Exec(query string, args ...any) (affected int64, err error) {
 	if err := tx.ready(); err != nil {

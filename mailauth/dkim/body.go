@@ -88,6 +88,7 @@ type bodyForm struct {
 }
 
 func (f *bodyForm) write(p []byte) {
+	look := wilds{text: p}
 	for len(p) > 0 {
 		c := p[0]
 		switch {
@@ -105,7 +106,11 @@ func (f *bodyForm) write(p []byte) {
 		case f.lines > 0 || f.size == 0:
 			// At the beginning of a line: whole lines that are canonical as they are need
 			// no look at each octet.
-			if n := f.plain(p); n > 0 {
+			tame := p
+			if f.relaxed {
+				tame = p[:look.before(len(look.text)-len(p))]
+			}
+			if n := plain(tame); n > 0 {
 				f.begin()
 				f.emit(p[:n-len(crlf)])
 				f.lines = 1
@@ -126,19 +131,40 @@ func (f *bodyForm) write(p []byte) {
 
 // plain is the length of the lines at the beginning of p that are canonical in both
 // forms and not empty, each with its line end.
-func (f *bodyForm) plain(p []byte) (n int) {
+func plain(p []byte) (n int) {
 	for {
 		line := p[n:]
 		end := bytes.IndexByte(line, '\n')
 		if end < 2 || bytes.IndexByte(line[:end], '\r') != end-1 {
 			return n
 		}
-		text := line[:end-1]
-		if f.relaxed && (text[len(text)-1] == ' ' || bytes.IndexByte(text, '\t') >= 0 || bytes.Contains(text, twoSpaces)) {
-			return n
-		}
 		n += end + 1
 	}
+}
+
+// wilds finds the white space that relaxed form changes. Looking ahead through all of
+// the text is much faster than looking at each line, and nothing is looked at twice.
+type wilds struct {
+	text []byte
+	next [3]int // of each kind, where it was last looked for
+}
+
+var wild = [...][]byte{[]byte("\t"), []byte("  "), []byte(" \r")}
+
+// before is how many octets from a place on have none.
+func (w *wilds) before(place int) int {
+	first := len(w.text)
+	for i, what := range wild {
+		if w.next[i] <= place {
+			if w.next[i] = bytes.Index(w.text[place:], what); w.next[i] < 0 {
+				w.next[i] = len(w.text)
+			} else {
+				w.next[i] += place
+			}
+		}
+		first = min(first, w.next[i])
+	}
+	return first - place
 }
 
 // run is the length of the text at the beginning of p that is copied as it is. A
@@ -173,9 +199,8 @@ func (f *bodyForm) begin() {
 }
 
 var (
-	crlf      = []byte("\r\n")
-	oneSpace  = []byte(" ")
-	twoSpaces = []byte("  ")
+	crlf     = []byte("\r\n")
+	oneSpace = []byte(" ")
 )
 
 func (f *bodyForm) emit(p []byte) {
