@@ -8,6 +8,7 @@ import (
 
 	"github.com/klauspost/compress/flate"
 
+	"github.com/allgreen-mail/allgreen/imap/inflate"
 	"github.com/allgreen-mail/allgreen/imap/syntax"
 )
 
@@ -26,7 +27,7 @@ func (s *session) compress(_ context.Context, cmd *syntax.Command) (answer, erro
 		return answer{}, errAnswered
 	}
 	s.packed = true
-	s.in.from = flate.NewReader(s.conn)
+	s.in.from = inflate.NewReader(s.conn)
 	s.out.Redirect(packer{(*outward)(s.link)})
 	return answer{}, errAnswered
 }
