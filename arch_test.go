@@ -31,7 +31,7 @@ var plan = map[string]int{
 	"journal": 4, "feedback": 4, "standing": 4, "bench": 4,
 	"check": 5, "policy": 5, "accept": 5,
 	"receive": 6, "submit": 6, "deliver": 6, "monitor": 6, "setup": 6, "backup": 6, "transfer": 6, "list": 6,
-	"imap": 7, "imap/syntax": 3, "pop3": 7, "web": 7,
+	"imap": 7, "imap/syntax": 3, "imap/inflate": 3, "pop3": 7, "web": 7,
 	"backup/repository": 6,
 	".":                 topFloor,
 }
