@@ -172,7 +172,7 @@ func (c *candidate) judge(m *mailbox.Message) (verdict, error) {
 	if c.level == structures {
 		encoded, err := c.structureOf(c.ctx, m)
 		if err == nil {
-			c.head, err = structure.DecodeHead(encoded)
+			c.head, err = structure.DecodeHead(encoded, c.root.fields())
 		}
 		if isGone(err) {
 			return noAnswer, nil
@@ -306,12 +306,23 @@ func (c *candidate) askText(t *test) verdict {
 }
 
 // inStructure reports whether the text of a field is kept beside the message.
-func inStructure(field string) bool {
-	switch field {
-	case "subject", "from", "to", "cc", "bcc", "message-id", "in-reply-to":
-		return true
+func inStructure(field string) bool { return headFields[field] != 0 }
+
+// headFields are the fields that are kept, as they are asked for.
+var headFields = map[string]structure.Fields{
+	"subject": structure.WithSubject, "from": structure.WithFrom, "to": structure.WithTo, "cc": structure.WithCc, "bcc": structure.WithBcc,
+	"message-id": structure.WithIDs, "in-reply-to": structure.WithIDs,
+}
+
+// fields are what the test asks of a structure.
+func (t *test) fields() (all structure.Fields) {
+	for _, inner := range t.inner {
+		all |= inner.fields()
 	}
-	return false
+	if t.key.Op == syntax.SearchHeader {
+		all |= headFields[t.key.Field]
+	}
+	return all
 }
 
 // fieldText is the text of a field that the envelope has, decoded.
@@ -374,7 +385,7 @@ func (c *candidate) contents() (*contents, error) {
 		return nil, err
 	}
 	all := &contents{}
-	if all.head, err = structure.DecodeHead(encoded); err != nil {
+	if all.head, err = structure.DecodeHead(encoded, 0); err != nil {
 		return nil, err
 	}
 	body, err := c.store().OpenBody(c.ctx, c.m.Body)

@@ -63,8 +63,10 @@ type sortable struct {
 func (s *session) sortables(ctx context.Context, found mailbox.UIDSet, order []syntax.SortKey) ([]sortable, error) {
 	want := mailbox.Facts
 	asked := map[syntax.SortBy]bool{}
+	var fields structure.Fields
 	for _, k := range order {
 		asked[k.By] = true
+		fields |= sortFields[k.By]
 		if k.By != syntax.SortArrival && k.By != syntax.SortSize {
 			want |= mailbox.Structures
 		}
@@ -77,7 +79,7 @@ func (s *session) sortables(ctx context.Context, found mailbox.UIDSet, order []s
 		}
 		a := sortable{uid: m.UID, number: uint32(n), received: m.Received, size: m.Size}
 		if want&mailbox.Structures != 0 {
-			head, err := s.head(ctx, m)
+			head, err := s.head(ctx, m, fields)
 			if isGone(err) {
 				return nil
 			}
@@ -92,13 +94,19 @@ func (s *session) sortables(ctx context.Context, found mailbox.UIDSet, order []s
 	return all, err
 }
 
+// sortFields are what criteria are made of.
+var sortFields = map[syntax.SortBy]structure.Fields{
+	syntax.SortSubject: structure.WithSubject, syntax.SortFrom: structure.WithFrom, syntax.SortTo: structure.WithTo, syntax.SortCc: structure.WithCc,
+	syntax.SortDisplayFrom: structure.WithFrom, syntax.SortDisplayTo: structure.WithTo,
+}
+
 // head is what is known of a message but for its parts.
-func (s *session) head(ctx context.Context, m *mailbox.Message) (*structure.Message, error) {
+func (s *session) head(ctx context.Context, m *mailbox.Message, want structure.Fields) (*structure.Message, error) {
 	encoded, err := s.structureOf(ctx, m)
 	if err != nil {
 		return nil, err
 	}
-	return structure.DecodeHead(encoded)
+	return structure.DecodeHead(encoded, want)
 }
 
 // read takes what is asked for out of a structure. A message that does not say when it
@@ -106,17 +114,16 @@ func (s *session) head(ctx context.Context, m *mailbox.Message) (*structure.Mess
 func (a *sortable) read(head *structure.Message, asked map[syntax.SortBy]bool) {
 	e := &head.Envelope
 	a.sent = sentDate(head, a.received)
-	for by, read := range map[syntax.SortBy]func(){
-		syntax.SortSubject:     func() { base, _ := structure.BaseSubject(e.Subject); a.subject = fold(base) },
-		syntax.SortFrom:        func() { a.from = firstMailbox(e.From) },
-		syntax.SortTo:          func() { a.to = firstMailbox(e.To) },
-		syntax.SortCc:          func() { a.cc = firstMailbox(e.Cc) },
-		syntax.SortDisplayFrom: func() { a.displayFrom = firstDisplay(e.From) },
-		syntax.SortDisplayTo:   func() { a.displayTo = firstDisplay(e.To) },
-	} {
-		if asked[by] {
-			read()
-		}
+	if asked[syntax.SortSubject] {
+		base, _ := structure.BaseSubject(e.Subject)
+		a.subject = fold(base)
+	}
+	a.from, a.to, a.cc = firstMailbox(e.From), firstMailbox(e.To), firstMailbox(e.Cc)
+	if asked[syntax.SortDisplayFrom] {
+		a.displayFrom = firstDisplay(e.From)
+	}
+	if asked[syntax.SortDisplayTo] {
+		a.displayTo = firstDisplay(e.To)
 	}
 }
 

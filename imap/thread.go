@@ -57,7 +57,7 @@ func (s *session) letters(ctx context.Context, found mailbox.UIDSet, uid bool) (
 		if !known {
 			return nil
 		}
-		head, err := s.head(ctx, m)
+		head, err := s.head(ctx, m, structure.WithSubject|structure.WithIDs)
 		if isGone(err) {
 			return nil
 		}

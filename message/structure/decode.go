@@ -20,24 +20,28 @@ func EnvelopeOf(b []byte) []byte {
 
 // Decode reads what Encode made. ErrEncoded: it is nothing of ours, or of another
 // version, and the message must be taken apart again.
-func Decode(b []byte) (*Message, error) { return decode(b, true) }
+func Decode(b []byte) (*Message, error) { return decode(b, WithAll, true) }
 
-// DecodeHead is Decode without the parts, for searching, sorting and threading.
-func DecodeHead(b []byte) (*Message, error) { return decode(b, false) }
+// DecodeHead is Decode without the parts, and with only those fields of the header that
+// are wanted, for searching, sorting and threading. Size and Sent are always there.
+func DecodeHead(b []byte, want Fields) (*Message, error) { return decode(b, want, false) }
 
-func decode(b []byte, parts bool) (*Message, error) {
+func decode(b []byte, want Fields, parts bool) (*Message, error) {
 	envelope := EnvelopeOf(b)
 	if envelope == nil {
 		return nil, ErrEncoded
 	}
 	m := &Message{}
 	var err error
-	if m.Envelope, err = parseEnvelope(envelope); err != nil {
+	if m.Envelope, err = parseEnvelope(envelope, want); err != nil {
 		return nil, err
 	}
 	d := decoder{rest: string(b[envelopeAt+len(envelope):])}
 	m.Size = d.number()
 	m.Sent = d.time()
+	if want&WithIDs == 0 && !parts {
+		return m, d.err()
+	}
 	if n := d.count(); n > 0 {
 		m.References = make([]string, n)
 		for i := range m.References {
@@ -50,16 +54,20 @@ func decode(b []byte, parts bool) (*Message, error) {
 			d.bad = true
 		}
 	}
-	if d.bad {
-		return nil, ErrEncoded
-	}
-	return m, nil
+	return m, d.err()
 }
 
 // decoder reads from the left; after the first fault everything is zero.
 type decoder struct {
 	rest string
 	bad  bool
+}
+
+func (d *decoder) err() error {
+	if d.bad {
+		return ErrEncoded
+	}
+	return nil
 }
 
 func (d *decoder) fail() {
@@ -205,7 +213,7 @@ func (d *decoder) rarer(p *Part, flags byte) {
 		}
 	}
 	if flags&hasEnvelope != 0 {
-		e, err := parseEnvelope([]byte(d.string()))
+		e, err := parseEnvelope([]byte(d.string()), WithAll)
 		if err != nil {
 			d.fail()
 		}

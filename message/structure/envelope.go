@@ -42,18 +42,49 @@ func appendList(b []byte, list []Address) []byte {
 // ErrEncoded says that something is not what Encode made.
 var ErrEncoded = errors.New("not an encoded structure")
 
-// parseEnvelope reads what Append wrote.
-func parseEnvelope(b []byte) (Envelope, error) {
+// Fields are what of a message's head is wanted, as bits.
+type Fields uint8
+
+// The fields.
+const (
+	WithSubject Fields = 1 << iota
+	WithFrom
+	WithTo
+	WithCc
+	WithBcc
+	WithIDs // In-Reply-To, Message-ID and References
+	withRest
+
+	// WithAll is the whole head.
+	WithAll Fields = 1<<iota - 1
+)
+
+// parseEnvelope reads the wanted fields of what Append wrote.
+func parseEnvelope(b []byte, want Fields) (Envelope, error) {
 	p := envelopeParser{rest: string(b)}
 	var e Envelope
 	p.expect('(')
-	e.Date = p.field(&e.empty, emptyDate)
-	e.Subject = p.field(&e.empty, emptySubject)
-	for _, list := range []*[]Address{&e.From, &e.Sender, &e.ReplyTo, &e.To, &e.Cc, &e.Bcc} {
-		*list = p.list()
+	for _, part := range []struct {
+		field Fields
+		read  func()
+	}{
+		{withRest, func() { e.Date = p.field(&e.empty, emptyDate) }},
+		{WithSubject, func() { e.Subject = p.field(&e.empty, emptySubject) }},
+		{WithFrom, func() { e.From = p.list() }},
+		{withRest, func() { e.Sender = p.list() }},
+		{withRest, func() { e.ReplyTo = p.list() }},
+		{WithTo, func() { e.To = p.list() }},
+		{WithCc, func() { e.Cc = p.list() }},
+		{WithBcc, func() { e.Bcc = p.list() }},
+		{WithIDs, func() { e.InReplyTo = p.field(&e.empty, emptyInReplyTo) }},
+		{WithIDs, func() { e.MessageID = p.field(&e.empty, emptyMessageID) }},
+	} {
+		if want&part.field == 0 {
+			p.skip()
+		} else {
+			part.read()
+		}
 	}
-	e.InReplyTo = p.field(&e.empty, emptyInReplyTo)
-	e.MessageID = p.field(&e.empty, emptyMessageID)
 	p.expect(')')
 	if p.bad || p.rest != "" {
 		return Envelope{}, ErrEncoded
@@ -105,14 +136,38 @@ func (p *envelopeParser) value() (s string, null bool) {
 		return "", true
 	case '{':
 		return p.literal(), false
-	case '"':
-		for i := 1; i < len(p.rest); i++ {
-			if p.rest[i] == '\\' {
-				i++
-			} else if p.rest[i] == '"' {
-				s, p.rest = cutQuoted(p.rest)
-				return s, false
-			}
+	}
+	text, plain := p.quoted()
+	return unescape(text, plain), false
+}
+
+// skip passes over a string, NIL or a list.
+func (p *envelopeParser) skip() {
+	p.space()
+	switch p.next() {
+	case 'N':
+		p.take(len("NIL"))
+	case '{':
+		p.literal()
+	case '(':
+		for p.take(1); p.next() != ')' && !p.bad; {
+			p.skip()
+		}
+		p.take(1)
+	default:
+		p.quoted()
+	}
+}
+
+// quoted is the text between quotes as it stands there, with backslashes.
+func (p *envelopeParser) quoted() (text string, plain bool) {
+	plain = true
+	for i := 1; i < len(p.rest) && p.rest[0] == '"'; i++ {
+		switch p.rest[i] {
+		case '\\':
+			i, plain = i+1, false
+		case '"':
+			return p.take(i + 1)[1:i], plain
 		}
 	}
 	p.bad, p.rest = true, ""

@@ -204,7 +204,7 @@ func sound(t testing.TB, text []byte) *structure.Message {
 	if !bytes.Equal(again.Encode(), b) {
 		t.Fatalf("encoded again it is\n%q, and was\n%q", again.Encode(), b)
 	}
-	if head, err := structure.DecodeHead(b); err != nil || head.Size != m.Size {
+	if head, err := structure.DecodeHead(b, structure.WithSubject); err != nil || head.Size != m.Size || head.Envelope.Subject != m.Envelope.Subject {
 		t.Fatalf("DecodeHead: %v", err)
 	}
 	for _, part := range [][]byte{structure.EnvelopeOf(b), m.BodyStructure(true), m.BodyStructure(false)} {
@@ -355,6 +355,29 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+func TestDecodeHead(t *testing.T) {
+	m := read(t, nested)
+	e := m.Envelope
+	for want, is := range map[structure.Fields]structure.Message{
+		0:                                    {},
+		structure.WithSubject:                {Envelope: structure.Envelope{Subject: e.Subject}},
+		structure.WithFrom:                   {Envelope: structure.Envelope{From: e.From}},
+		structure.WithTo:                     {Envelope: structure.Envelope{To: e.To}},
+		structure.WithCc | structure.WithBcc: {Envelope: structure.Envelope{Cc: e.Cc, Bcc: e.Bcc}},
+		structure.WithIDs:                    {Envelope: structure.Envelope{InReplyTo: e.InReplyTo, MessageID: e.MessageID}, References: m.References},
+		structure.WithAll:                    {Envelope: e, References: m.References},
+	} {
+		is.Size, is.Sent = m.Size, m.Sent
+		got, err := structure.DecodeHead(m.Encode(), want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&is, got, cmp.AllowUnexported(structure.Envelope{}), cmpopts.EquateEmpty(), cmpopts.EquateApproxTime(0)); diff != "" {
+			t.Errorf("%b: %s", want, diff)
+		}
+	}
+}
+
 func TestDecodeOthers(t *testing.T) {
 	b := read(t, nested).Encode()
 	for i := range b {
@@ -455,7 +478,8 @@ func BenchmarkDecode(b *testing.B) {
 	kept := read(b, string(letter(4096))).Encode()
 	for name, f := range map[string]func() error{
 		"all":      func() error { _, err := structure.Decode(kept); return err },
-		"head":     func() error { _, err := structure.DecodeHead(kept); return err },
+		"head":     func() error { _, err := structure.DecodeHead(kept, structure.WithAll); return err },
+		"subject":  func() error { _, err := structure.DecodeHead(kept, structure.WithSubject); return err },
 		"envelope": func() error { structure.EnvelopeOf(kept); return nil },
 	} {
 		b.Run(name, func(b *testing.B) {
