@@ -1,3 +1,5 @@
+//go:build unix
+
 package imap
 
 import (
@@ -12,18 +14,27 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// dovecot is Dovecot's IMAP process over a pipe, logged in, with these messages in its
-// INBOX. It needs no daemon.
-func dovecot(t testing.TB, letters []string) *dialogue {
+// dovecotHome is a mailbox of Dovecot's, and how to open it. There is no daemon: each
+// session is a process, logged in from the beginning.
+type dovecotHome struct {
+	t        testing.TB
+	dir      string
+	uid, gid int
+	user     string
+}
+
+const dovecotProgram = "/usr/lib/dovecot/imap"
+
+func newDovecotHome(t testing.TB) *dovecotHome {
 	t.Helper()
-	const program = "/usr/lib/dovecot/imap"
-	if _, err := os.Stat(program); err != nil {
+	if _, err := os.Stat(dovecotProgram); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("dovecot-imapd is missing")
 		}
@@ -34,13 +45,20 @@ func dovecot(t testing.TB, letters []string) *dialogue {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	uid, gid, name := os.Getuid(), os.Getgid(), os.Getenv("USER")
-	if uid == 0 {
-		uid, gid, name = 65534, 65534, "nobody" // Dovecot serves no root
+	d := &dovecotHome{t, dir, os.Getuid(), os.Getgid(), os.Getenv("USER")}
+	if d.uid == 0 {
+		d.uid, d.gid, d.user = 65534, 65534, "nobody" // Dovecot serves no root
 	}
-	config := fmt.Sprintf(`base_dir = %[1]s/run
+	for _, sub := range []string{"", "run", "state", "Maildir", "Maildir/cur", "Maildir/new", "Maildir/tmp"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		d.give(sub)
+	}
+	d.put("dovecot.conf", fmt.Sprintf(`base_dir = %[1]s/run
 state_dir = %[1]s/state
 mail_location = maildir:%[1]s/Maildir
+mail_fsync = always
 log_path = %[1]s/log
 mail_uid = %[2]d
 mail_gid = %[3]d
@@ -49,51 +67,73 @@ first_valid_gid = 1
 stats_writer_socket_path =
 ssl = no
 imap_hibernate_timeout = 0
-`, dir, uid, gid)
-	files := map[string]string{"dovecot.conf": config}
-	for i, text := range letters {
-		files[fmt.Sprintf("Maildir/cur/%d.M%d.host:2,", 1000+i, i)] = text
+`, dir, d.uid, d.gid))
+	return d
+}
+
+// give makes a file Dovecot's own.
+func (d *dovecotHome) give(name string) {
+	if os.Getuid() != 0 {
+		return
 	}
-	for _, d := range []string{"run", "state", "Maildir/cur", "Maildir/new", "Maildir/tmp"} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.Chown(filepath.Join(d.dir, name), d.uid, d.gid); err != nil {
+		d.t.Fatal(err)
 	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+}
+
+func (d *dovecotHome) put(name, text string) {
+	if err := os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o644); err != nil {
+		d.t.Fatal(err)
 	}
-	err = filepath.Walk(dir, func(path string, _ os.FileInfo, err error) error {
-		if err == nil && os.Getuid() == 0 {
-			err = os.Chown(path, uid, gid)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+	d.give(name)
+}
+
+// letter puts a message into the INBOX; the number says in which order they come.
+func (d *dovecotHome) letter(i int, text string) {
+	if err := os.WriteFile(d.letterFile(i), []byte(text), 0o644); err != nil {
+		d.t.Fatal(err)
 	}
-	cmd := exec.Command(program, "-c", filepath.Join(dir, "dovecot.conf"))
-	cmd.Env = []string{"HOME=" + dir, "USER=" + name, "PATH=" + os.Getenv("PATH")}
+}
+
+func (d *dovecotHome) letterFile(i int) string {
+	return filepath.Join(d.dir, fmt.Sprintf("Maildir/cur/%d.M%d.host:2,", 1_000_000_000+i, i))
+}
+
+// open begins a session.
+func (d *dovecotHome) open() *dialogue {
+	d.t.Helper()
+	cmd := exec.Command(dovecotProgram, "-c", filepath.Join(d.dir, "dovecot.conf"))
+	cmd.Env = []string{"HOME=" + d.dir, "USER=" + d.user, "PATH=" + os.Getenv("PATH")}
 	if os.Getuid() == 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(d.uid), Gid: uint32(d.gid)}}
 	}
 	cmd.Stderr = io.Discard
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		t.Fatal(err)
+		d.t.Fatal(err)
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		d.t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		d.t.Fatal(err)
 	}
-	t.Cleanup(func() { in.Close(); cmd.Wait() })
-	d := &dialogue{t: t, w: in, r: bufio.NewReader(out)}
-	d.response() // the greeting
-	return d
+	said := &dialogue{t: d.t, w: in, r: bufio.NewReaderSize(out, 64<<10), pid: cmd.Process.Pid}
+	said.close = sync.OnceFunc(func() { in.Close(); cmd.Wait() })
+	d.t.Cleanup(said.close)
+	said.response() // the greeting
+	return said
+}
+
+// dovecot is a session with these messages in the INBOX.
+func dovecot(t testing.TB, letters []string) *dialogue {
+	t.Helper()
+	d := newDovecotHome(t)
+	for i, text := range letters {
+		d.letter(i, text)
+	}
+	return d.open()
 }
 
 // ours is the same of our server.
@@ -123,6 +163,9 @@ type dialogue struct {
 	w   io.Writer
 	r   *bufio.Reader
 	tag int
+
+	pid   int    // of Dovecot
+	close func() // of Dovecot
 }
 
 var announced = regexp.MustCompile(`~?\{(\d+)\}\r\n$`)
