@@ -78,6 +78,19 @@ func (x *Index) Close() error {
 	return x.text.Close()
 }
 
+// Reached gives the UID up to which a folder is indexed; zero: not at all.
+func (x *Index) Reached(ctx context.Context, folder FolderID) (uid UID, err error) {
+	if x.text == nil {
+		return 0, nil
+	}
+	err = x.text.Read(ctx, func(tx *store.Tx) error {
+		p, err := progressOf(tx, folder)
+		uid = p.indexed
+		return err
+	})
+	return uid, err
+}
+
 // textTable is the index as an engine has it.
 type textTable interface {
 	// add puts a message into it that is not there.
