@@ -93,7 +93,8 @@ func (x *Index) CatchUp(ctx context.Context) error {
 	return nil
 }
 
-// behind gives the folders with messages that are not indexed.
+// behind gives the folders with messages that are not indexed. Hidden ones are nobody's
+// yet, and become others when they are shown.
 func (x *Index) behind(ctx context.Context) (behind []FolderID, err error) {
 	reached, err := x.reached(ctx)
 	if err != nil {
@@ -101,7 +102,7 @@ func (x *Index) behind(ctx context.Context) (behind []FolderID, err error) {
 	}
 	err = x.main.Read(ctx, func(tx *store.Tx) error {
 		behind = nil
-		rows, err := tx.Rows(`SELECT id, uidvalidity, uidnext FROM mailbox_folder WHERE account IS NOT NULL AND uidnext > 1`)
+		rows, err := tx.Rows(`SELECT id, uidvalidity, uidnext FROM mailbox_folder WHERE account > 0 AND uidnext > 1`)
 		if err != nil {
 			return err
 		}

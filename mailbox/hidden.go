@@ -32,6 +32,7 @@ func Show(tx *store.Tx, id FolderID, f Folder) error {
 		return fmt.Errorf("show folder %q: %w", f.Name, err)
 	}
 	tx.Wake(Topic(f.Account))
+	tx.Wake(arrivals)
 	return nil
 }
 

@@ -240,6 +240,40 @@ func TestSearchNeverLies(t *testing.T) {
 	})
 }
 
+// TestSearchShown has a folder filled while it is hidden.
+func TestSearchShown(t *testing.T) {
+	st := storetest.Open(t, mailbox.Schema)
+	x := openIndex(t, st, "")
+	create(t, st, 7)
+	var id mailbox.FolderID
+	write(t, st, func(tx *store.Tx) (err error) {
+		if id, err = mailbox.NewHidden(tx, 7, "x"); err != nil {
+			return err
+		}
+		body, err := put(tx, st, "Subject: needle\r\n\r\n")
+		if err == nil {
+			_, _, err = mailbox.Append(tx, id, mailbox.Delivery{Body: body, Received: noon})
+		}
+		return err
+	})
+	for i, want := range []mailbox.UID{0, 1} {
+		if err := x.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if reached, err := x.Reached(t.Context(), id); reached != want || err != nil {
+			t.Errorf("%d: indexed up to %d, %v, want %d", i, reached, err, want)
+		}
+		if i == 0 {
+			write(t, st, func(tx *store.Tx) error {
+				return mailbox.Show(tx, id, mailbox.Folder{Account: 7, Name: "Restored/x", Sealed: true})
+			})
+		}
+	}
+	if got := search(t, x, id, mailbox.Query{Text: "needle"})[0]; !slices.Equal(got, []mailbox.UID{1}) {
+		t.Errorf("found %v", got)
+	}
+}
+
 // TestSearchAfterRestore has the database of another time under an index: the folder of
 // the same number is another one.
 func TestSearchAfterRestore(t *testing.T) {
