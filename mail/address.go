@@ -37,7 +37,7 @@ func ParseAddress(s string) (Address, error) {
 	if err != nil {
 		return Address{}, fmt.Errorf("%w: %q (%s)", ErrAddress, s, err)
 	}
-	if len(a.Local) > maxLocalPart || len(a.String()) > maxPath {
+	if len(a.Local) > maxLocalPart || a.mostOctets() > maxPath && len(a.String()) > maxPath {
 		return Address{}, fmt.Errorf("%w: %.40q... is too long", ErrAddress, s)
 	}
 	return a, nil
@@ -222,6 +222,10 @@ func (a Address) String() string {
 	}
 	return quoteLocal(a.Local) + "@" + a.Domain.String()
 }
+
+// mostOctets is more than String has, and needs no String: each octet of the local part
+// may be quoted, and an address literal has less than 50.
+func (a Address) mostOctets() int { return 2*len(a.Local) + len(a.Domain.String()) + 64 }
 
 // Path is the address in angle brackets, "<>" for the null reverse-path.
 func (a Address) Path() string { return "<" + a.String() + ">" }

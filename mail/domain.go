@@ -44,6 +44,9 @@ const (
 // labels, underscores and names over 253 octets are refused.
 func ParseDomain(s string) (Domain, error) {
 	name := strings.TrimSuffix(s, ".")
+	if isPlainHostname(name) { // nearly all; no IP address is one
+		return Domain{name}, nil
+	}
 	switch _, err := netip.ParseAddr(name); {
 	case name == "":
 		return Domain{}, fmt.Errorf("%w: it is empty", ErrDomain)

@@ -88,8 +88,13 @@ func signatureBegin(s dkim.Verification) string {
 	for tag := range strings.SplitSeq(body, ";") {
 		name, value, _ := strings.Cut(tag, "=")
 		if strings.TrimSpace(name) == "b" {
-			value = strings.Join(strings.Fields(value), "")
-			return value[:min(length, len(value))]
+			begin := make([]byte, 0, length)
+			for i := 0; i < len(value) && len(begin) < length; i++ {
+				if c := value[i]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+					begin = append(begin, c)
+				}
+			}
+			return string(begin)
 		}
 	}
 	return ""

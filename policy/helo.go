@@ -62,11 +62,10 @@ func (h *helo) judge(s *Session) string {
 		}
 		return "helo-literal" // allowed, and hardly any mail server does it
 	}
-	if _, err := netip.ParseAddr(said); err == nil {
-		return "helo-bare-address" // RFC 5321 section 4.1.3 wants brackets
-	}
 	name, err := mail.ParseDomain(said)
 	switch {
+	case err != nil && isAddress(said):
+		return "helo-bare-address" // RFC 5321 section 4.1.3 wants brackets
 	case err != nil:
 		return "helo-no-name"
 	case name == h.o.Hostname || ours(h.o, name):
@@ -75,4 +74,9 @@ func (h *helo) judge(s *Session) string {
 		return "helo-short"
 	}
 	return ""
+}
+
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
 }

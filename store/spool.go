@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"unsafe"
 )
 
 const (
@@ -69,6 +70,11 @@ func (sp *Spool) Write(p []byte) (int, error) {
 		sp.size += int64(n)
 	}
 	return len(p), nil
+}
+
+// WriteString is Write without a copy.
+func (sp *Spool) WriteString(s string) (int, error) {
+	return sp.Write(unsafe.Slice(unsafe.StringData(s), len(s))) // which neither keeps nor changes it
 }
 
 // spoolRoom is up to how many bytes a spool stays in memory now: strangers decide how many

@@ -68,7 +68,7 @@ func sql(t testing.TB, dsn, statement string) {
 
 // supervise ends the server when its pipe is closed, which the end of the test binary
 // does however it comes. The folder is kept when $3 says so.
-const supervise = `"$1" -D "$2/data" -k "$2" -c listen_addresses= -c max_connections=200 -c shared_buffers=32MB >>"$2/log" 2>&1 &
+const supervise = `"$1" -D "$2/data" -k "$2" -c listen_addresses= -c max_connections=200 >>"$2/log" 2>&1 &
 read end
 kill -QUIT $!
 wait $!
