@@ -45,7 +45,7 @@ type benchLoadCommand struct {
 	Size          int           `default:"4096" help:"Octets of a message."`
 	Message       []string      `help:"Send this file instead; repeatable." placeholder:"FILE"`
 	From          string        `default:"load@green.example" help:"The reverse-path."`
-	To            []string      `default:"postmaster@green.example" help:"The recipients, in turn." sep:","`
+	To            []string      `default:"postmaster" help:"The recipients, in turn; every server has a postmaster." sep:","`
 	HELO          string        `name:"helo" default:"localhost" help:"The name in EHLO."`
 	Source        []string      `help:"Connect from these addresses, in turn." sep:","`
 	StartTLS      bool          `name:"starttls" help:"Use STARTTLS, whoever the certificate is for."`
@@ -128,9 +128,9 @@ func (c *benchLoadCommand) load() (bench.Load, error) {
 
 func (c *benchLoadCommand) recipients(l *bench.Load) error {
 	for _, text := range c.To {
-		a, err := mail.ParseAddress(text)
-		if err != nil {
-			return usage(err, "--to takes addresses")
+		a, err := mail.ParsePath("<" + text + ">")
+		if err != nil || a.IsZero() {
+			return usage(fmt.Errorf("%q is no address", text), "--to takes addresses")
 		}
 		l.Recipients = append(l.Recipients, a)
 	}
@@ -179,6 +179,9 @@ func (r benchReport) print(io streams) {
 	if r.Deferred+r.Refused+r.Lost > 0 {
 		fmt.Fprintf(io.out, "not taken %d deferred, %d refused, %d connections lost\n", r.Deferred, r.Refused, r.Lost)
 	}
+	if r.Accepted == 0 && r.Refused > 0 {
+		fmt.Fprintln(io.err, "hint: nothing was taken: name a mailbox of that server with --to, and a sender with --from")
+	}
 	for _, words := range []string{r.Said, r.Trouble} {
 		if words != "" {
 			fmt.Fprintf(io.out, "last said %s\n", words)
@@ -195,6 +198,7 @@ type benchSinkCommand struct {
 	Delay  time.Duration `help:"Wait before the answer to a message."`
 	Defer  float64       `help:"Share of messages answered with 451, 0 to 1."`
 	Refuse float64       `help:"Share of messages answered with 554, 0 to 1."`
+	JSON   bool          `name:"json" help:"Print the figures as JSON."`
 }
 
 // Examples end the help text.
@@ -207,14 +211,25 @@ func (c *benchSinkCommand) Run(ctx context.Context, io streams) error {
 	if err := takeMail(ctx, c.Listen, io, sink.Serve); err != nil {
 		return err
 	}
+	if c.JSON {
+		return printJSON(io.out, sinkReport{sink.Taken.Load(), sink.Octets.Load(), time.Since(begin).Seconds()})
+	}
 	fmt.Fprintf(io.out, "took %d messages, %d octets, in %s\n", sink.Taken.Load(), sink.Octets.Load(), time.Since(begin).Round(time.Millisecond))
 	return nil
+}
+
+// sinkReport is what bench sink prints with --json.
+type sinkReport struct {
+	Messages int64   `json:"messages"`
+	Octets   int64   `json:"octets"`
+	Elapsed  float64 `json:"elapsed_s"`
 }
 
 // benchFloorCommand is the least that a server with a promise can do.
 type benchFloorCommand struct {
 	Listen string `default:"127.0.0.1:2526" help:"Where to listen." placeholder:"ADDR:PORT"`
 	Dir    string `help:"Where the log lies while it runs; it is removed at the end. The default is the current directory." default:"." placeholder:"DIR"`
+	JSON   bool   `name:"json" help:"Print the figures as JSON."`
 }
 
 // Examples end the help text.
@@ -232,8 +247,17 @@ func (c *benchFloorCommand) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	n, syncs := floor.Stored.Load(), max(floor.Syncs.Load(), 1)
+	if c.JSON {
+		return printJSON(io.out, floorReport{n, floor.Syncs.Load()})
+	}
 	fmt.Fprintf(io.out, "stored %d messages with %d syncs: %.1f for each\n", n, syncs, float64(n)/float64(syncs))
 	return nil
+}
+
+// floorReport is what bench floor prints with --json.
+type floorReport struct {
+	Messages int64 `json:"messages"`
+	Syncs    int64 `json:"syncs"`
 }
 
 func takeMail(ctx context.Context, at string, io streams, serve func(context.Context, net.Listener) error) error {

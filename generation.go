@@ -158,7 +158,7 @@ func (g *generation) webDoors() []*door {
 		g.webDoor("http", l.HTTP, s.identity.ChallengeHandler(http.HandlerFunc(web.Redirect)), nil),
 		g.webDoor("https", l.HTTPS, public.Handler(), s.identity.TLS(identity.HTTPS)),
 		g.webDoor("metrics", l.Metrics, web.Monitoring(s.questions(), s.metrics), nil),
-		g.webDoor(adminService, []config.Socket{{Path: filepath.Join(g.settings.Data, socketName)}}, admin.Handler(), nil),
+		g.webDoor(adminService, s.adminSockets(g.settings), admin.Handler(), nil),
 		g.webDoor(localService, s.localSocket(g.settings), web.Local(g.submit), nil),
 	}
 }
@@ -228,8 +228,7 @@ func (g *generation) listen(ctx context.Context, d *door, name string) ([]net.Li
 	case where == inherited:
 		return s.service.Sockets(d.service), nil
 	case d.service == adminService:
-		l, err := s.world.ListenUnix(ctx, strings.TrimPrefix(where, "unix:"), 0o600)
-		return []net.Listener{l}, err
+		return g.listenAdmin(ctx, strings.TrimPrefix(where, "unix:"))
 	case d.service == localService:
 		return g.listenLocal(ctx, strings.TrimPrefix(where, "unix:"))
 	}
@@ -238,6 +237,34 @@ func (g *generation) listen(ctx context.Context, d *door, name string) ([]net.Li
 		own = append(own, a.IP)
 	}
 	return s.world.ListenOn(ctx, where, own)
+}
+
+// adminSockets are where commands look: in the data folder, and in the one that counts from
+// the next start on, for commands read the file as well.
+func (s *server) adminSockets(c *config.Config) []config.Socket {
+	all := []config.Socket{{Path: filepath.Join(c.Data, socketName)}}
+	if s.fileData != "" && s.fileData != c.Data {
+		all = append(all, config.Socket{Path: filepath.Join(s.fileData, socketName)})
+	}
+	return all
+}
+
+// listenAdmin opens the socket of the administrator. That the folder of the next start
+// cannot be made yet is no reason not to serve.
+func (g *generation) listenAdmin(ctx context.Context, path string) ([]net.Listener, error) {
+	next := filepath.Dir(path) != filepath.Clean(g.settings.Data)
+	if next {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			g.log.Warn("commands do not find this server by the configuration", "data", filepath.Dir(path), "error", err)
+			return nil, nil
+		}
+	}
+	l, err := g.server.world.ListenUnix(ctx, path, 0o600)
+	if err != nil && next {
+		g.log.Warn("commands do not find this server by the configuration", "socket", path, "error", err)
+		return nil, nil
+	}
+	return []net.Listener{l}, err
 }
 
 // listenLocal opens the socket of send and sendmail to everybody on this machine. In

@@ -6,9 +6,11 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/allgreen-mail/allgreen/journal"
 	"github.com/allgreen-mail/allgreen/show"
 	"github.com/allgreen-mail/allgreen/web"
 )
@@ -71,11 +73,11 @@ func tellEvent(w io.Writer, e web.LogEvent) error {
 
 type logSearchCommand struct {
 	adminFlags
-	Address string        `arg:"" optional:"" help:"The address of the sender or of a recipient."`
-	Domain  string        `help:"The domain of the sender or of a recipient." placeholder:"DOMAIN"`
-	Kind    []string      `help:"What happened: received, submitted, refused, delivered, queued, sent, deferred, bounced, held ... Repeatable." placeholder:"KIND" sep:","`
-	Since   time.Duration `help:"How far to look back." placeholder:"DUR"`
-	Limit   int           `default:"100" help:"This many events at most."`
+	Address string   `arg:"" optional:"" help:"The address of the sender or of a recipient."`
+	Domain  string   `help:"The domain of the sender or of a recipient." placeholder:"DOMAIN"`
+	Kind    []string `help:"What happened: received, submitted, refused, delivered, queued, sent, deferred, bounced, held ... Repeatable." placeholder:"KIND" sep:","`
+	Since   lookBack `help:"How far to look back: 30m, 24h, 7d, 2w." placeholder:"DUR"`
+	Limit   int      `default:"100" help:"This many events at most."`
 }
 
 // Examples end the help text.
@@ -86,12 +88,14 @@ allgreen log search --kind refused --since 1h --json`
 
 // Run searches.
 func (c *logSearchCommand) Run(ctx context.Context, io streams, common commonFlags) error {
-	if c.Since < 0 {
-		return usage(fmt.Errorf("--since %s lies in the future", c.Since), "--since takes a duration, as 30m or 24h")
+	for _, kind := range c.Kind {
+		if known := journal.Kinds(); !slices.Contains(known, journal.Kind(kind)) {
+			return usage(fmt.Errorf("nothing is ever %q", kind), "--kind takes "+kindWords())
+		}
 	}
 	q := web.LogQuery{Address: c.Address, Domain: c.Domain, Kinds: c.Kind, Limit: c.Limit}
 	if c.Since > 0 {
-		q.Since = time.Now().Add(-c.Since)
+		q.Since = time.Now().Add(-time.Duration(c.Since))
 	}
 	events, err := ask(ctx, c.adminFlags, common, web.LogSearch, q)
 	if err != nil {
@@ -104,11 +108,48 @@ func (c *logSearchCommand) Run(ctx context.Context, io streams, common commonFla
 		_, err := fmt.Fprintln(io.out, "nothing was found")
 		return err
 	}
-	return show.Table(io.out, logColumns, logRows(events), width(io.out))
+	if err := show.Table(io.out, logColumns, logRows(events), tableWidth(io.out)); err != nil || len(events) < c.Limit {
+		return err
+	}
+	_, err = fmt.Fprintf(io.out, "there may be more: --limit %d, a shorter --since, or --json\n", 10*c.Limit)
+	return err
+}
+
+func kindWords() string {
+	var words []string
+	for _, k := range journal.Kinds() {
+		words = append(words, string(k))
+	}
+	return strings.Join(words, ", ")
+}
+
+// lookBack is a duration that may have days and weeks.
+type lookBack time.Duration
+
+// UnmarshalText reads "30m", "2d" and "1w".
+func (b *lookBack) UnmarshalText(text []byte) error {
+	s, unit := string(text), time.Duration(0)
+	switch {
+	case strings.HasSuffix(s, "d"):
+		unit = 24 * time.Hour
+	case strings.HasSuffix(s, "w"):
+		unit = 7 * 24 * time.Hour
+	}
+	d, err := time.ParseDuration(s)
+	if unit > 0 {
+		var n float64
+		n, err = strconv.ParseFloat(s[:len(s)-1], 64)
+		d = time.Duration(n * float64(unit))
+	}
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q is no time to look back: write 30m, 24h, 7d or 2w", s)
+	}
+	*b = lookBack(d)
+	return nil
 }
 
 var logColumns = []show.Column{
-	{Title: "time", Keep: true}, {Title: "id", Keep: true}, {Title: "event"}, {Title: "from"}, {Title: "to"}, {Title: "what"},
+	{Title: "time (UTC)", Keep: true}, {Title: "id", Keep: true}, {Title: "event"}, {Title: "from"}, {Title: "to"}, {Title: "what"},
 }
 
 func logRows(events []web.LogEvent) [][]string {

@@ -72,7 +72,7 @@ func (c *queueListCommand) Run(ctx context.Context, io streams, common commonFla
 	if c.JSON {
 		return printJSON(io.out, page)
 	}
-	if err := show.Table(io.out, queueColumns, queueRows(page.Entries), width(io.out)); err != nil {
+	if err := show.Table(io.out, queueColumns, queueRows(page.Entries), tableWidth(io.out)); err != nil {
 		return err
 	}
 	return c.summary(io.out, page)
@@ -81,7 +81,7 @@ func (c *queueListCommand) Run(ctx context.Context, io streams, common commonFla
 func (c *queueListCommand) summary(w io.Writer, page web.QueuePage) error {
 	counts := fmt.Sprintf("%d waiting, %d of them tried before, %d held", page.Waiting, page.Deferred, page.Held)
 	if !page.Oldest.IsZero() {
-		counts += fmt.Sprintf("; the oldest since %s", clock(page.Oldest))
+		counts += fmt.Sprintf("; the oldest since %s UTC", clock(page.Oldest))
 	}
 	if n := len(page.Entries); n > 0 && n == c.Limit {
 		counts += fmt.Sprintf("\nmore with --after %d", page.Entries[n-1].ID)
@@ -91,7 +91,7 @@ func (c *queueListCommand) summary(w io.Writer, page web.QueuePage) error {
 }
 
 var queueColumns = []show.Column{
-	{Title: "id", Keep: true}, {Title: "state"}, {Title: "tries", Right: true}, {Title: "next", Keep: true}, {Title: "to"}, {Title: "last reply"},
+	{Title: "id", Keep: true}, {Title: "state"}, {Title: "tries", Right: true}, {Title: "next (UTC)", Keep: true}, {Title: "to"}, {Title: "last reply"},
 }
 
 func queueRows(entries []web.QueueEntry) [][]string {
@@ -118,14 +118,9 @@ func recipients(e web.QueueEntry) string {
 	return fmt.Sprintf("%d at %s", len(e.Recipients), e.Destination)
 }
 
-// clock is a time in UTC as tables have it: short today, with the date otherwise.
-func clock(t time.Time) string {
-	t = t.UTC()
-	if t.Format(time.DateOnly) == time.Now().UTC().Format(time.DateOnly) {
-		return t.Format("15:04:05")
-	}
-	return t.Format("2006-01-02 15:04")
-}
+// clock is a time in UTC as tables have it, with its date: a line is read on another day
+// too.
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
 // moment is a time in full, "" when there is none.
 func moment(t time.Time) string {

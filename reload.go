@@ -30,8 +30,11 @@ func (s *server) reload(ctx context.Context) (web.Reloaded, error) {
 	if err := checkNetworks(next, s.world); err != nil {
 		return done, &web.Error{Kind: web.Invalid, Text: err.Error(), Hint: "nothing was changed"}
 	}
+	before := s.fileData
+	s.fileData = next.Data
 	keepUntilRestart(s.settings, next)
 	if err := s.change(ctx, next); err != nil {
+		s.fileData = before
 		return done, fmt.Errorf("nothing was changed: %w", err)
 	}
 	s.log.Info("configuration read again", "changed", len(done.Changed))
@@ -68,6 +71,7 @@ func (s *server) change(ctx context.Context, next *config.Config) error {
 	s.settings = next
 	s.backups.Configure(backups)
 	g.connect()
+	s.missAdmin(ctx, next)
 	s.delivery.change(out)
 	s.edge.change(edgeSources(next, s.world))
 	s.board.keep(g.names())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/allgreen-mail/allgreen/show"
@@ -30,6 +31,7 @@ type aliasAddCommand struct {
 	Owner string   `help:"The account that gets its failures; without it the domain's admin." placeholder:"ADDRESS"`
 
 	Instead bool `help:"Take the mail away from the account that has this address."`
+	Replace bool `help:"Change where an alias leads that there is."`
 }
 
 // Examples end the help text.
@@ -39,7 +41,7 @@ func (aliasAddCommand) Examples() string {
 
 // Run makes the alias. A catch-all takes the mail of every spammer who guesses.
 func (c *aliasAddCommand) Run(ctx context.Context, io streams, common commonFlags) error {
-	_, err := ask(ctx, c.adminFlags, common, web.AliasAdd, web.Alias{From: c.From, To: c.To, Owner: c.Owner, Instead: c.Instead})
+	_, err := ask(ctx, c.adminFlags, common, web.AliasAdd, web.Alias{From: c.From, To: c.To, Owner: c.Owner, Instead: c.Instead, Replace: c.Replace})
 	if err == nil && strings.HasPrefix(c.From, "@") {
 		fmt.Fprintf(io.err, "allgreen: every made-up address of %s now takes mail; spammers make up many\n", c.From[1:])
 	}
@@ -223,7 +225,20 @@ func (c *deviceAddCommand) Run(ctx context.Context, io streams, common commonFla
 		Name: c.Name, Networks: c.Network, From: c.From, Owner: c.Owner, LocalOnly: c.LocalOnly,
 		RecipientsPerHour: c.PerHour, RecipientsPerDay: c.PerDay,
 	})
+	if err == nil {
+		c.tellListener(ctx, io, common)
+	}
 	return c.done(io, err, fmt.Sprintf("%s may send as %s", c.Name, strings.Join(c.From, ", ")))
+}
+
+// tellListener says so when nobody listens for devices yet.
+func (c *deviceAddCommand) tellListener(ctx context.Context, io streams, common commonFlags) {
+	status, err := ask(ctx, c.adminFlags, common, web.Status, web.None{})
+	if err != nil || slices.ContainsFunc(status.Listeners, func(s web.Socket) bool { return s.Service == "device" }) {
+		return
+	}
+	fmt.Fprintln(io.err, `allgreen: nobody listens for devices yet`)
+	fmt.Fprintln(io.err, `hint: write device = [":2525"] below [listen] in the configuration, then: allgreen serve --reload`)
 }
 
 type deviceListCommand struct{ adminFlags }

@@ -308,7 +308,9 @@ func (v village) commands(t *testing.T) {
 	admin("account app-password bob@evergreen.example phone")
 	admin("account token add crm --owner bob@evergreen.example --from crm@evergreen.example")
 	admin("account token list")
-	admin("account device add printer --network 192.168.7.20 --from printer@allgreen.example")
+	if got := admin("account device add printer --network 192.168.7.20 --from printer@allgreen.example"); !strings.Contains(got.err, "nobody listens for devices") {
+		t.Errorf("no word of the listener: %s", got.err)
+	}
 	admin("account device list")
 	admin("account hold bob@evergreen.example")
 	admin("account held")
@@ -322,6 +324,20 @@ func (v village) commands(t *testing.T) {
 	if !strings.Contains(life, "received") || !strings.Contains(life, "delivered") {
 		t.Errorf("its life:\n%s", life)
 	}
+	admin("log search --since 2d --kind login-failed,refused")
+	for args, says := range map[string]string{
+		"account alias add sales@allgreen.example --to anna@allgreen.example":                              "leads to bob@evergreen.example already",
+		"account alias add circle@allgreen.example --to circle@allgreen.example":                           "no such mailbox",
+		"account alias add team@allgreen.example --to bob@evergreen.example --to nobody@evergreen.example": "nobody@evergreen.example",
+		"account app-password bob@evergreen.example phone":                                                 "there can be one of a name",
+		"log search --kind nonsense":   "nothing is ever",
+		"log search --since yesterday": "no time to look back",
+	} {
+		if got := allgreen(t, "", append(strings.Fields(args), "--lab")...); got.code == 0 || !strings.Contains(got.err, says) {
+			t.Errorf("%s: exit %d: %s%s", args, got.code, got.out, got.err)
+		}
+	}
+	admin("account alias add sales@allgreen.example --to anna@allgreen.example --replace")
 	admin("account remove bob@evergreen.example --yes")
 	for args, code := range map[string]int{
 		"queue show nothing": 1, "log trace nothing": 1, "account show nobody@allgreen.example": 1,

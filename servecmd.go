@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -90,11 +91,27 @@ func (c *serveCommand) check(io streams, common commonFlags) error {
 	if err != nil {
 		return noInput(err, "--config names the configuration file")
 	}
+	if err := checkCertificates(settings); err != nil {
+		return err
+	}
 	if err := checkNetworks(settings, &world.World{Network: world.Machine()}); err != nil {
 		return whyNotServing(err, settings)
 	}
 	_, err = fmt.Fprintf(io.out, "%s is all right: %s serves %s\n", common.configPath(), settings.Hostname, words(settings.Domains))
 	return err
+}
+
+// checkCertificates reads the files that [tls] names.
+func checkCertificates(c *config.Config) error {
+	if c.TLS.Source() != config.FromFiles {
+		return nil
+	}
+	for _, p := range c.TLS.Pairs() {
+		if _, err := tls.LoadX509KeyPair(p.Certificate, p.Key); err != nil {
+			return badConfig(fmt.Errorf("the certificate %s with the key %s: %w", p.Certificate, p.Key, err), "certificate and key of [tls] name PEM files, the whole chain in the first")
+		}
+	}
+	return nil
 }
 
 func (c *serveCommand) reload(ctx context.Context, io streams, common commonFlags) error {
@@ -150,6 +167,8 @@ func whyNotServing(err error, c *config.Config) error {
 	switch {
 	case errors.Is(err, world.ErrInUse):
 		return unreachable(err, "another mail server may be running: ss -ltnp shows which; stop it, or change [listen]")
+	case errors.Is(err, world.ErrOutside), errors.Is(err, syscall.EADDRNOTAVAIL):
+		return unreachable(err, "this machine, or with --lab the lab, has no such address: mend addresses and [listen]")
 	case errors.Is(err, account.ErrNetwork):
 		return badConfig(err, "behind a gateway or a proxy every stranger looks local; change networks of [[device]]")
 	case errors.Is(err, errRestoring):

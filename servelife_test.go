@@ -74,6 +74,10 @@ func TestServeReloads(t *testing.T) {
 	if !restart["data"] {
 		t.Errorf("the data folder can be changed while the server runs: %+v", done.Changed)
 	}
+	moved := web.NewClient(machineWorld(), filepath.Join(filepath.Dir(v.home.config()), "elsewhere", socketName))
+	if _, err := web.Status.Do(t.Context(), moved, web.None{}); err != nil {
+		t.Errorf("commands that read the file do not find the server: %v", err)
+	}
 	if got := sizeOf(v.session(t)); got != "1000000" {
 		t.Errorf("the next session sees SIZE %q", got)
 	}
@@ -114,6 +118,25 @@ func TestServeReloads(t *testing.T) {
 			t.Errorf("again: %s", got.out)
 		}
 	})
+}
+
+// The first start says that the administrator has no account yet, and how to make one.
+func TestServeSaysWhoIsMissing(t *testing.T) {
+	var log lockedBuffer
+	l, h, err := joinLab(t.Context(), t.TempDir(), "", lab.Options{Bare: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := h.start(t.Context(), l.World(), &log); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.stop(context.WithoutCancel(t.Context())); err != nil {
+		t.Error(err)
+	}
+	if text := log.String(); !strings.Contains(text, "allgreen account add anna@allgreen.example") {
+		t.Errorf("the log has\n%s", text)
+	}
 }
 
 // deliverOver sends anna a message over an open session.
@@ -239,6 +262,8 @@ func TestServeRefusesToStart(t *testing.T) {
 		{"nothing to read", "serve --config " + filepath.Join(t.TempDir(), "none.toml"), 66, "none.toml"},
 		{"a broken file", "serve --check --config " + writeFile(t, "b.toml", "hostnme = 1\n"), 78, "hostnme"},
 		{"every problem of a file", "serve --check --config " + writeFile(t, "d.toml", "hostnme = 1\nfoo = 1\n"), 78, "foo"},
+		{"a certificate that is not there", "serve --check --config " + writeFile(t, "e.toml", homeConfig+"[tls]\ncertificate=\"/nowhere/c.pem\"\nkey=\"/nowhere/k.pem\"\n"), 78, "/nowhere/c.pem"},
+		{"an address outside of the lab", "serve --lab --config " + writeFile(t, "f.toml", strings.NewReplacer("127.11.0.10", "192.0.2.25", `"data"`, `"`+filepath.Join(t.TempDir(), "data")+`"`).Replace(homeConfig)+"[tls]\nself_signed=true\n[submit]\nsocket=\"\"\n[listen]\nsmtp=[\"192.0.2.25:25\"]\n"), 69, "no such address"},
 		{"ports taken", "serve --lab --config " + more(""), 69, "listens there already"},
 		{"the folder of another", "serve --lab --config " + writeFile(t, "c.toml", strings.Replace(homeConfig, `"data"`, `"`+v.home.settings.Data+`"`, 1)+"[tls]\nself_signed=true\n[submit]\nsocket=\"\"\n"), 69, "in use"},
 		{"a trusted gateway", "serve --check --config " + more("[[device]]\nname=\"p\"\nnetworks=[\""+own+"/32\"]\nfrom=[\"p@allgreen.example\"]\n[listen]\ndevice=[\":2525\"]\n"), 78, own},

@@ -60,6 +60,7 @@ type server struct {
 
 	mu       sync.Mutex // one reload at a time
 	settings *config.Config
+	fileData string // the data folder that the file names since the last reload; "": that of settings
 	now      atomic.Pointer[generation]
 }
 
@@ -111,9 +112,34 @@ func startServer(ctx context.Context, c *config.Config, o serverOptions) (_ *ser
 	s.now.Store(now)
 	s.runParts(background)
 	now.connect()
+	s.missAdmin(ctx, c)
 	s.metrics.Add(s.figures()...)
 	o.log.Info("serving", "hostname", c.Hostname.String(), "domains", words(c.Domains), "listeners", fmt.Sprint(now.sockets()))
 	return s, nil
+}
+
+// missAdmin says when the mail for postmaster, and all that goes wrong, has nobody yet.
+func (s *server) missAdmin(ctx context.Context, c *config.Config) {
+	var without []mail.Domain
+	err := s.store.Read(ctx, func(tx *store.Tx) error {
+		without = nil
+		for _, d := range c.Domains {
+			switch _, err := s.accounts.Admin(tx, d); {
+			case errors.Is(err, account.ErrNoAdmin):
+				without = append(without, d)
+			case err != nil:
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.log.Warn("whether the administrator has an account could not be looked up", "error", err)
+	}
+	if len(without) > 0 && s.accounts.IsLocal(c.Admin.Domain) {
+		s.log.Error("the administrator has no account: mail for postmaster and abuse is put off, and failures are held, until there is one",
+			"domains", words(without), "make it with", "allgreen account add "+c.Admin.String())
+	}
 }
 
 // openState opens what is remembered, from the store up.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 
@@ -29,6 +30,15 @@ func width(w io.Writer) int {
 		}
 	}
 	return 80
+}
+
+// tableWidth is width for tables of addresses and replies: a program that reads them, or a
+// file, gets them whole.
+func tableWidth(w io.Writer) int {
+	if isTerminal(w) {
+		return width(w)
+	}
+	return math.MaxInt
 }
 
 // progressLine is a line on standard error that rewrites itself while something

@@ -37,6 +37,9 @@ func (d *Directory) AddDevice(ctx context.Context, dev Device) error {
 	if err := checkName(dev.Name); err != nil {
 		return fmt.Errorf("add device: %w", err)
 	}
+	if slices.ContainsFunc(d.settings.Load().devices, func(c Device) bool { return c.Name == dev.Name }) {
+		return fmt.Errorf("add device %s: %w", dev.Name, ErrInFile)
+	}
 	if len(dev.Networks) == 0 {
 		return fmt.Errorf("add device %s: it has no network", dev.Name)
 	}
@@ -53,8 +56,17 @@ func (d *Directory) AddDevice(ctx context.Context, dev Device) error {
 	})
 }
 
-// RemoveDevice removes a device from the tables; those of the configuration stay.
+// RemoveDevice removes a device from the tables; those of the configuration stay, and to
+// remove one of them is ErrInFile.
 func (d *Directory) RemoveDevice(ctx context.Context, name string) error {
+	err := d.removeStoredDevice(ctx, name)
+	if errors.Is(err, ErrNotFound) && slices.ContainsFunc(d.settings.Load().devices, func(c Device) bool { return c.Name == name }) {
+		return fmt.Errorf("remove device %s: %w", name, ErrInFile)
+	}
+	return err
+}
+
+func (d *Directory) removeStoredDevice(ctx context.Context, name string) error {
 	return d.remove(ctx, "remove device "+name, `DELETE FROM account_device WHERE name = $1`, name)
 }
 

@@ -26,6 +26,7 @@ var (
 	ErrNoAccount    = errors.New("no such account")
 	ErrNotFound     = errors.New("there is none of that name")
 	ErrExists       = errors.New("the address or name is taken")
+	ErrInFile       = errors.New("it stands in the configuration, which goes before")
 	ErrNoDevice     = errors.New("the address belongs to no device")
 	ErrCredentials  = errors.New("wrong user or password")
 	ErrThrottled    = errors.New("too many wrong passwords: wait before the next try")

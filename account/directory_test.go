@@ -326,8 +326,16 @@ func TestDevices(t *testing.T) {
 		if p, err := d.Device(t.Context(), netip.MustParseAddr("10.1.2.7")); p.Name != "device:printer" || err != nil {
 			t.Errorf("after the removal: %+v, %v", p, err)
 		}
-		if err := d.RemoveDevice(t.Context(), "printer"); !errors.Is(err, account.ErrNotFound) {
+		if err := d.RemoveDevice(t.Context(), "printer"); !errors.Is(err, account.ErrInFile) {
 			t.Errorf("removing a configured one: %v", err)
+		}
+		if err := d.RemoveDevice(t.Context(), "camera"); !errors.Is(err, account.ErrNotFound) {
+			t.Errorf("removing one that is gone: %v", err)
+		}
+		shadowed := camera
+		shadowed.Name = "printer"
+		if err := d.AddDevice(t.Context(), shadowed); !errors.Is(err, account.ErrInFile) {
+			t.Errorf("adding one that the file has: %v", err)
 		}
 	})
 }

@@ -195,9 +195,6 @@ func (j *judgement) devices(partial bool) {
 	if partial {
 		return
 	}
-	if len(j.Listen.Device) > 0 && len(j.Devices) == 0 {
-		j.b.note("listen.device", "no device is named that may use this; add [[device]] with its name and networks")
-	}
 	if len(j.Devices) > 0 && len(j.Listen.Device) == 0 {
 		j.b.note("device", `devices are named, and there is no socket for them; add device = [":2525"] to [listen]`)
 	}

@@ -34,6 +34,11 @@ const (
 	Alert       Kind = "alert"        // the administrator was told of something
 )
 
+// Kinds are all kinds of this package, in the order of a message's life.
+func Kinds() []Kind {
+	return []Kind{Received, Submitted, Refused, TempRefused, Delivered, Queued, Attempt, Sent, Deferred, Bounced, Held, Released, Dropped, LoginFailed, Alert}
+}
+
 // Event is one thing that happened to one message.
 type Event struct {
 	Trace  mail.TraceID

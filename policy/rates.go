@@ -215,6 +215,10 @@ func (c *Crowd) Leave(ip netip.Addr) {
 	}
 }
 
+// MayNote reports whether another refusal of this client in this hour is worth a row in
+// the journal.
+func (c *Crowd) MayNote(ip netip.Addr, now time.Time) bool { return c.rates.mayNote(plain(ip), now) }
+
 // plain is an address as it is counted: an IPv4 address as such, and nothing of this
 // machine's interfaces.
 func plain(ip netip.Addr) netip.Addr { return ip.Unmap().WithZone("") }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,7 +47,10 @@ type counters struct {
 func openSQLite(s *Store, file string) (engine, error) {
 	e := &sqliteEngine{store: s, file: file, work: make(chan struct{}, 1), done: make(chan struct{}),
 		readers: make(chan *sqliteConn, sqliteReaders)}
-	var err error
+	err := keepPrivate(file)
+	if err != nil {
+		return nil, err
+	}
 	// The page size and auto_vacuum hold for a file that is made now; FULL syncs the
 	// log at each commit; checkpoints are made beside the writer, see checkpointer.
 	if e.writer, err = e.connect(writerCacheKiB, "auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = FULL"); err != nil {
@@ -64,6 +69,25 @@ func openSQLite(s *Store, file string) (engine, error) {
 	}
 	go e.serve()
 	return e, nil
+}
+
+// keepPrivate makes the file, or what an older version made, readable for its owner only;
+// its log and index get the same mode from SQLite. The folder is closed anyway, and copies
+// keep the mode.
+func keepPrivate(file string) error {
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+		return err
+	}
+	for _, beside := range []string{file + "-wal", file + "-shm"} {
+		if err := os.Chmod(beside, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e *sqliteEngine) connect(cacheKiB int, pragmas ...string) (*sqliteConn, error) {

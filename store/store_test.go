@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,4 +35,33 @@ func TestOneProcessPerFolder(t *testing.T) {
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t)
+}
+
+// TestFilesArePrivate: what lies in the folder is for its owner, also what an older version
+// made for everybody.
+func TestFilesArePrivate(t *testing.T) {
+	dir := t.TempDir()
+	for _, made := range []fs.FileMode{0o600, 0o644} {
+		st, err := store.Open(t.Context(), store.Options{Dir: dir, Clock: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := filepath.Glob(filepath.Join(dir, "*.db*"))
+		if err != nil || len(files) < 2 {
+			t.Errorf("%q, %v", files, err)
+		}
+		for _, file := range files {
+			if is, err := os.Stat(file); err != nil || is.Mode().Perm() != 0o600 {
+				t.Errorf("made as %o: %s is %v, %v", made, file, is.Mode(), err)
+			}
+		}
+		if err := st.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if err := os.Chmod(file, 0o644); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+	}
 }

@@ -184,6 +184,16 @@ func (h *house) text(id store.BodyID) string {
 	return string(text)
 }
 
+// life gives what the journal has of a message.
+func (h *house) life(id mail.TraceID) (events []journal.Event) {
+	h.t.Helper()
+	h.ok(h.store.Read(h.t.Context(), func(tx *store.Tx) (err error) {
+		events, err = journal.Trace(tx, id)
+		return err
+	}))
+	return events
+}
+
 // inbox gives the messages in the INBOX of an account.
 func (h *house) inbox(id account.ID) (all []mailbox.Message) {
 	h.t.Helper()

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 
 	"github.com/allgreen-mail/allgreen/account"
+	"github.com/allgreen-mail/allgreen/journal"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/smtp"
@@ -74,7 +75,7 @@ func (s *session) Mail(ctx context.Context, from mail.Address, o smtp.MailOption
 		from = s.principal.Senders[0].Address
 	}
 	if err := s.submitter.checkReversePath(ctx, &s.principal, from); err != nil {
-		return s.answer(err)
+		return s.refuse(ctx, from, mail.Address{}, err)
 	}
 	s.from, s.options = from, o
 	return mail.Reply{}
@@ -92,7 +93,7 @@ func (s *session) Rcpt(ctx context.Context, to mail.Address, o smtp.RcptOptions)
 		err = s.submitter.checkHeld(ctx, p)
 	}
 	if err != nil {
-		r := s.answer(err)
+		r := s.refuse(ctx, s.from, to, err)
 		if r.Enhanced == unknownUser.enhanced {
 			s.noteRefusal(ctx)
 		}
@@ -127,6 +128,13 @@ func (s *session) answer(err error) mail.Reply {
 	if r.Enhanced == ourFault.enhanced {
 		s.submitter.log.Error("submission failed", "as", s.principal.Name, "client", s.peer.Remote, "err", err)
 	}
+	return r
+}
+
+// refuse is an answer that the journal keeps too.
+func (s *session) refuse(ctx context.Context, from, to mail.Address, err error) mail.Reply {
+	r := s.answer(err)
+	s.submitter.note(ctx, s.peer.Remote.Addr(), refusalEvent(r, s.principal.Name, from.String(), to.String(), s.peer.Remote.Addr()))
 	return r
 }
 
@@ -201,10 +209,19 @@ func (s *loginSession) loginReply(user, mechanism string, err error) mail.Reply 
 	switch {
 	case errors.Is(err, account.ErrCredentials), errors.Is(err, account.ErrDisabled):
 		s.submitter.log.Info("login refused", "user", user, "client", s.peer.Remote, "mechanism", mechanism, "err", err)
+		s.noteLogin(user, mechanism, "wrong user or password")
 		return refusal(credentials, "Wrong user or password")
 	case errors.Is(err, account.ErrThrottled):
 		s.submitter.log.Warn("login throttled", "user", user, "client", s.peer.Remote, "mechanism", mechanism)
+		s.noteLogin(user, mechanism, "throttled: too many wrong passwords")
 		return refusal(throttled, "Too many wrong passwords; wait a while")
 	}
 	return s.answer(fmt.Errorf("log in %s: %w", user, err))
+}
+
+// noteLogin keeps a login that failed in the journal, under what the client called itself.
+func (s *loginSession) noteLogin(user, mechanism, why string) {
+	s.submitter.note(context.Background(), s.peer.Remote.Addr(), journal.Event{
+		Kind: journal.LoginFailed, From: printable(user), Fields: map[string]string{"client": s.peer.Remote.Addr().String(), "mechanism": mechanism, "reason": why},
+	})
 }

@@ -129,8 +129,11 @@ func (s *Submitter) Submit(ctx context.Context, m Submission) (mail.TraceID, err
 		return s.answered(ctx, l) // another request with this key was faster
 	}
 	if err != nil {
-		s.logRefusal(l, err)
+		s.logRefusal(ctx, l, err)
 		return "", err
+	}
+	if len(l.pinned) > 0 {
+		s.log.Info("the sender may write as one address only, which was put in", "trace", l.trace, "as", l.Principal.Name, "from", l.From, "replaced", l.pinned)
 	}
 	return l.trace, nil
 }
@@ -147,6 +150,7 @@ type letter struct {
 	charge  *charge
 	why     string    // it is held, one sentence; "": it is not
 	tripped bool      // it is what made its sender suspect
+	pinned  []string  // what it called itself, and may not: name and address in turn
 	request hash.Hash // of the request so far; nil: Digest is known
 }
 
@@ -157,6 +161,7 @@ func (s *Submitter) send(ctx context.Context, l *letter) error {
 		}
 	}
 	if isPinned(&l.Principal) && !l.From.IsZero() {
+		l.notePinned("envelope-from", l.From.String(), l.Principal.Senders[0].Address)
 		l.From = l.Principal.Senders[0].Address
 	}
 	if err := s.checkReversePath(ctx, &l.Principal, l.From); err != nil {
@@ -166,8 +171,8 @@ func (s *Submitter) send(ctx context.Context, l *letter) error {
 		return err
 	}
 	spool := s.store.NewSpool()
-	defer spool.Close()
-	if err := s.read(ctx, l, spool); err != nil {
+	defer func() { spool.Close() }()
+	if err := s.read(ctx, l, &spool); err != nil {
 		return err
 	}
 	if err := s.part(ctx, l); err != nil {
@@ -190,8 +195,8 @@ func (s *Submitter) send(ctx context.Context, l *letter) error {
 }
 
 // read takes the message in: header judged and completed, body spooled, both
-// signed.
-func (s *Submitter) read(ctx context.Context, l *letter, spool *store.Spool) error {
+// signed. A body that is written anew gets another spool.
+func (s *Submitter) read(ctx context.Context, l *letter, spool **store.Spool) error {
 	body := l.Body
 	if l.Mend {
 		body = Text(body)
@@ -214,6 +219,11 @@ func (s *Submitter) read(ctx context.Context, l *letter, spool *store.Spool) err
 	if l.header, err = s.completion(l).complete(raw); err != nil {
 		return err
 	}
+	if isPinned(&l.Principal) {
+		if boxes, err := raw.From(); err == nil && len(boxes) > 0 {
+			l.notePinned("header-from", boxes[0].Address.String(), l.Principal.Senders[0].Address)
+		}
+	}
 	if err := s.checkHeader(ctx, &l.Principal, l.header); err != nil {
 		return err
 	}
@@ -221,14 +231,24 @@ func (s *Submitter) read(ctx context.Context, l *letter, spool *store.Spool) err
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(io.MultiWriter(spool, &l.form, signing), io.LimitReader(in, s.o.MaxSize-int64(raw.Size)+1))
+	n, err := io.Copy(io.MultiWriter(*spool, &l.form, signing), io.LimitReader(in, s.o.MaxSize-int64(raw.Size)+1))
 	if err != nil {
 		return err
 	}
 	if n+int64(raw.Size) > s.o.MaxSize {
 		return refusal(tooLarge, "The message is larger than %d octets", s.o.MaxSize)
 	}
-	return s.finish(l, signing, spool)
+	_ = l.form.Close()
+	if l.hasLongText() {
+		long := *spool
+		*spool = s.store.NewSpool()
+		defer long.Close()
+		if signing, err = s.shorten(l, long, *spool); err != nil {
+			return fmt.Errorf("break long lines: %w", err)
+		}
+		_ = l.form.Close()
+	}
+	return s.finish(l, signing, *spool)
 }
 
 func (s *Submitter) completion(l *letter) *completion {
@@ -243,6 +263,13 @@ func (s *Submitter) completion(l *letter) *completion {
 // isPinned reports whether a device has one address and no choice.
 func isPinned(p *account.Principal) bool {
 	return p.Kind == account.Appliance && len(p.Senders) == 1 && p.Senders[0].Domain.IsZero()
+}
+
+// notePinned remembers an address that was replaced by the only one its sender may use.
+func (l *letter) notePinned(where, said string, instead mail.Address) {
+	if said != "" && said != instead.String() {
+		l.pinned = append(l.pinned, where, said)
+	}
 }
 
 // addRecipients takes those that the header names.
@@ -274,7 +301,6 @@ func (s *Submitter) signing(l *letter) (*dkim.Signing, error) {
 
 // finish puts the whole head in front of the body.
 func (s *Submitter) finish(l *letter, signing *dkim.Signing, spool *store.Spool) error {
-	_ = l.form.Close()
 	if l.Mend {
 		setMIME(&l.header, l.bodyEight())
 		signing.SetHeader(l.header)
@@ -365,6 +391,11 @@ func (s *Submitter) destination(ctx context.Context, p *account.Principal, to ma
 // commit stores the message, what it counts, and its idempotency key, all or
 // nothing.
 func (s *Submitter) commit(ctx context.Context, l *letter, spool *store.Spool) error {
+	report, done, err := s.reportSuccess(ctx, l, spool)
+	defer done()
+	if err != nil {
+		return err
+	}
 	m := accept.Message{
 		Trace: l.trace, Spool: spool, From: l.From, Received: l.now, Deliveries: l.local,
 		Remote: queue.Message{
@@ -377,10 +408,15 @@ func (s *Submitter) commit(ctx context.Context, l *letter, spool *store.Spool) e
 			if err := l.remember(tx); err != nil {
 				return err
 			}
+			if report != nil {
+				if err := report(tx); err != nil {
+					return err
+				}
+			}
 			return l.charge.write(tx)
 		},
 	}
-	err := s.o.Accept.Commit(ctx, m)
+	err = s.o.Accept.Commit(ctx, m)
 	if err != nil && !errors.Is(err, errAnswered) {
 		if r := accept.Answer(err); r.Enhanced.Detail != 0 {
 			return fmt.Errorf("%w: %w", r, err)
@@ -397,10 +433,19 @@ func (l *letter) event() journal.Event {
 	if id, err := l.header.MessageID(); err == nil {
 		fields["message-id"] = id
 	}
+	for i := 0; i < len(l.pinned); i += 2 {
+		fields["replaced-"+l.pinned[i]] = l.pinned[i+1]
+	}
 	return journal.Event{Kind: journal.Submitted, From: l.From.String(), Fields: fields}
 }
 
-func (s *Submitter) logRefusal(l *letter, err error) {
+func (s *Submitter) logRefusal(ctx context.Context, l *letter, err error) {
+	e := refusalEvent(replyTo(err), l.Principal.Name, l.From.String(), "", l.Client)
+	e.Trace = l.trace
+	if len(l.To) == 1 {
+		e.To = l.To[0].To.String()
+	}
+	s.note(ctx, l.Client, e)
 	s.log.Info("submission refused", "trace", l.trace, "as", l.Principal.Name, "from", l.From.String(), "client", l.Client, "err", err)
 }
 

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -108,6 +109,8 @@ type Alias struct {
 
 	// Instead says that the account which has the address shall get its mail no more.
 	Instead bool `json:"instead,omitempty"`
+	// Replace says that an alias which leads elsewhere is to be changed.
+	Replace bool `json:"replace,omitempty"`
 }
 
 // Holding has what a login, device or token sends wait.
@@ -173,9 +176,11 @@ func peopleError(err error) error {
 		{account.ErrNoAccount, NotFound, "allgreen account list shows all accounts"},
 		{account.ErrNotFound, NotFound, ""},
 		{account.ErrExists, Conflict, ""},
+		{account.ErrInFile, Conflict, "change it there, then: allgreen serve --reload"},
 		{account.ErrNotLocal, Invalid, "the domains that have their mail here stand in the configuration: domains"},
 		{account.ErrWeakPassword, Invalid, "leave it out, and a good one is made"},
 		{account.ErrNetwork, Invalid, ""},
+		{errLabel, Conflict, "choose another name, or remove it first with --remove"},
 		{mail.ErrAddress, Invalid, ""},
 		{mail.ErrDomain, Invalid, ""},
 	} {
@@ -315,11 +320,21 @@ func (p people) folders(ctx context.Context, id account.ID) ([]Folder, error) {
 func (p people) addAppPassword(ctx context.Context, in AppPassword) (Secret, error) {
 	var secret string
 	_, err := p.with(ctx, in.Address, func(id account.ID) (err error) {
+		all, err := p.dir.AppPasswords(ctx, id)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(all, func(s account.AppPasswordInfo) bool { return s.Label == in.Label }) {
+			return fmt.Errorf("%s has an app password called %q: %w", in.Address, in.Label, errLabel)
+		}
 		secret, err = p.dir.AppPassword(ctx, id, in.Label)
 		return err
 	})
 	return Secret{secret}, err
 }
+
+// errLabel keeps a program from being locked out by another of the same name.
+var errLabel = errors.New("there can be one of a name")
 
 // aliasName is the address of an alias, "@example.com" for a catch-all.
 func aliasName(from mail.Address) string {
@@ -347,6 +362,12 @@ func (p people) addAlias(ctx context.Context, in Alias) (None, error) {
 		to = append(to, a)
 	}
 	from, domain, err := parseAlias(in.From)
+	if err == nil {
+		err = p.checkTargets(ctx, from, to)
+	}
+	if err == nil && !in.Replace {
+		err = p.checkNew(ctx, cmp.Or(from, mail.Address{Domain: domain}), to)
+	}
 	switch {
 	case err != nil:
 	case !domain.IsZero():
@@ -360,6 +381,57 @@ func (p people) addAlias(ctx context.Context, in Alias) (None, error) {
 		err = p.dir.AddAlias(ctx, account.Alias{From: from, To: to, Owner: owner})
 	}
 	return None{}, peopleError(err)
+}
+
+// checkTargets wants every target of ours to exist. An account may keep a copy of what its
+// address gets; any other address leads to others.
+func (p people) checkTargets(ctx context.Context, from mail.Address, to []mail.Address) error {
+	return p.store.Read(ctx, func(tx *store.Tx) error {
+		for _, a := range to {
+			if account.Normal(a) == account.Normal(from) && p.isAccount(ctx, from) {
+				continue
+			}
+			found, err := p.dir.Resolve(tx, a)
+			circle := !from.IsZero() && account.Normal(a) == account.Normal(from)
+			switch {
+			case circle, err == nil && found.CatchAll, errors.Is(err, account.ErrNoMailbox):
+				return &Error{
+					Kind: Invalid, Text: fmt.Sprintf("%s would lead to %s: no such mailbox", aliasOrCatchAll(from), a),
+					Hint: "make it first, with: allgreen account add, or: allgreen account alias add",
+				}
+			case err != nil && !errors.Is(err, account.ErrNotLocal) && !errors.Is(err, account.ErrNoAdmin) && !errors.Is(err, account.ErrDisabled):
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func aliasOrCatchAll(from mail.Address) string {
+	if from.IsZero() {
+		return "the catch-all"
+	}
+	return from.String()
+}
+
+// checkNew refuses to change what an address leads to without having been told to.
+func (p people) checkNew(ctx context.Context, from mail.Address, to []mail.Address) error {
+	all, err := p.dir.Aliases(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(a account.Alias) bool { return a.From == account.Normal(from) })
+	if i < 0 || slices.Equal(all[i].To, to) {
+		return nil
+	}
+	var have []string
+	for _, a := range all[i].To {
+		have = append(have, a.String())
+	}
+	return &Error{
+		Kind: Conflict, Text: fmt.Sprintf("%s leads to %s already", aliasName(from), strings.Join(have, ", ")),
+		Hint: "say --replace to change that, and name all whom it shall lead to",
+	}
 }
 
 func (p people) isAccount(ctx context.Context, address mail.Address) bool {
