@@ -290,7 +290,9 @@ func (v village) commands(t *testing.T) {
 		if got.code != 0 {
 			t.Errorf("%s: exit %d:\n%s%s", args, got.code, got.out, got.err)
 		}
-		shortLines(t, got.out)
+		if !strings.HasPrefix(args, "log search") && !strings.HasPrefix(args, "queue list") {
+			shortLines(t, got.out) // those tables are whole where no terminal cuts them
+		}
 		return got
 	}
 	if got := admin("account add bob@evergreen.example --quota 1GB"); !strings.Contains(got.out, "password: ") {
