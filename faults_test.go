@@ -27,7 +27,7 @@ import (
 )
 
 // faultTime is how long a fault may take to show, or to be forgotten.
-const faultTime = 30 * time.Second
+const faultTime = 2 * time.Minute
 
 // load is mail that comes in all the time, from several senders, each message with a
 // subject of its own. Whatever happens nobody may be refused for good.

@@ -26,7 +26,7 @@ import (
 )
 
 // interopTime is how long a message may take through two servers of a busy machine.
-const interopTime = 30 * time.Second
+const interopTime = 2 * time.Minute
 
 // umlaut is a mailbox of ours that only SMTPUTF8 can name.
 var umlaut = mail.Address{Local: "jürgen", Domain: mail.MustParseDomain("allgreen.example")}

@@ -264,7 +264,7 @@ func (v village) receives(t *testing.T, p *peer.Peer, d lab.Domain) {
 			t.Fatalf("%s said %s, %v", d.Name, reply, err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	header, err := v.home.arrived(ctx, to, mailbox.Inbox, subject)
 	if err != nil {

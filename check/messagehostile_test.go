@@ -49,7 +49,7 @@ func TestHostileMessages(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			began := time.Now()
 			report := checkMessage(t, l.World(), []byte(tt.raw), check.Options{})
-			if took := time.Since(began); took > 8*time.Second {
+			if took := time.Since(began); took > time.Minute {
 				t.Errorf("it took %s", took)
 			}
 			id, code, _ := strings.Cut(tt.want, " ")

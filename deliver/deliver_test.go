@@ -174,7 +174,7 @@ func TestHangs(t *testing.T) {
 			for range 5 {
 				select {
 				case <-good.arrives:
-				case <-time.After(20 * time.Second):
+				case <-time.After(time.Minute):
 					t.Fatal("others wait for the one that hangs")
 				}
 			}
@@ -462,7 +462,7 @@ func TestStop(t *testing.T) {
 		p.wait("both hang", func() bool { return len(hung.heard("DATA")) > 0 && len(before.heard("MAIL")) > 0 })
 		begin := time.Now()
 		p.stop()
-		if d := time.Since(begin); d > 5*time.Second {
+		if d := time.Since(begin); d > 30*time.Second {
 			t.Errorf("stopping took %s", d)
 		}
 		why := p.why(id)
@@ -491,7 +491,7 @@ func TestStopWithoutDatabase(t *testing.T) {
 	p.wait("all refused", func() bool { return len(s.heard("RCPT")) >= 3 })
 	begin := time.Now()
 	p.stop()
-	if d := time.Since(begin); d > 4*time.Second {
+	if d := time.Since(begin); d > 30*time.Second {
 		t.Errorf("stopping took %s", d)
 	}
 	for _, id := range ids {

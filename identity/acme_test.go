@@ -355,7 +355,7 @@ func TestRunFetchesAfterARestatement(t *testing.T) {
 	defer watch.Close()
 	wait := func(name string) {
 		t.Helper()
-		for deadline := time.After(20 * time.Second); ; {
+		for deadline := time.After(time.Minute); ; {
 			if c, err := id.storedCertificate(ctx, mail.MustParseDomain(name)); err == nil && c.chain != "" {
 				return
 			}

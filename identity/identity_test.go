@@ -331,7 +331,7 @@ func TestRunTakesOverChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-watch.C()
-		for deadline := time.After(20 * time.Second); len(b.Keys(extra)) < 2; {
+		for deadline := time.After(time.Minute); len(b.Keys(extra)) < 2; {
 			select {
 			case <-deadline:
 				t.Fatalf("the other process has %d keys; reloaded: %v", len(b.Keys(extra)), b.keys.Load() != before)

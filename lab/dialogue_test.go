@@ -66,7 +66,7 @@ func (d *dialogue) step(line string) {
 	case "S":
 		d.expect(rest)
 	case "arrives":
-		ctx, cancel := context.WithTimeout(d.t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(d.t.Context(), time.Minute)
 		defer cancel()
 		if _, err := d.lab.WaitForMail(ctx, fits(words[0], words[1])); err != nil {
 			d.fatal("nothing arrived: %s", err)
@@ -111,7 +111,7 @@ func (d *dialogue) connect(name, port string) {
 	if err != nil {
 		d.fatal("%s", err)
 	}
-	d.conn.SetDeadline(time.Now().Add(5 * time.Second))
+	d.conn.SetDeadline(time.Now().Add(time.Minute))
 	d.in = bufio.NewReader(d.conn)
 }
 

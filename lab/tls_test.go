@@ -133,7 +133,7 @@ func TestInjection(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(5 * time.Second))
+		conn.SetDeadline(time.Now().Add(time.Minute))
 		in := bufio.NewReader(conn)
 		in.ReadString('\n')
 		io.WriteString(conn, "STARTTLS\r\nNOOP\r\n")

@@ -51,7 +51,7 @@ func dialogue(t testing.TB, at string, lines ...string) []string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	r := bufio.NewReader(conn)
 	codes := []string{code(r)}
 	for _, line := range lines {

@@ -39,7 +39,7 @@ func newOtherStore(t *testing.T) *otherStore {
 	served := make(chan error, 1)
 	go func() { served <- o.server.Serve(context.Background(), o.in) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		_ = o.server.Shutdown(ctx) // it may have to cut what idles
 		<-served

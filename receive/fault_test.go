@@ -173,7 +173,7 @@ func FuzzSession(f *testing.F) {
 		h := h.with(t)
 		before := len(h.box("anna", mailbox.Inbox)) + len(h.box("anna", mailbox.Junk))
 		conn := h.dial("192.0.2.1")
-		conn.SetDeadline(time.Now().Add(5 * time.Second))
+		conn.SetDeadline(time.Now().Add(time.Minute))
 		sent := make(chan struct{})
 		go func() {
 			defer close(sent)

@@ -157,7 +157,7 @@ func newHouse(t testing.TB, st *store.Store, change func(*receive.Options), serv
 	served := make(chan error, 1)
 	go func() { served <- h.server.Serve(context.Background(), h.in) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := h.server.Shutdown(ctx); err != nil {
 			t.Error(err)
@@ -218,7 +218,7 @@ func (h *house) dial(from string) net.Conn {
 	remote := net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(from), 40000))
 	select {
 	case h.in.conns <- &pipe{Conn: ours, remote: remote, local: h.in.Addr()}:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		h.t.Fatal("the server does not accept")
 	}
 	return theirs

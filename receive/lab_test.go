@@ -105,7 +105,7 @@ func inLab(t *testing.T, l *lab.Lab) *house {
 	served := make(chan error, 1)
 	go func() { served <- h.server.Serve(context.Background(), listener) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := h.server.Shutdown(ctx); err != nil {
 			t.Error(err)

@@ -121,7 +121,7 @@ func (p *player) step(verb, rest string) error {
 		return p.expect("220")
 	case "C:":
 		p.quit = rest == "QUIT"
-		p.conn.SetDeadline(time.Now().Add(10 * time.Second))
+		p.conn.SetDeadline(time.Now().Add(time.Minute))
 		_, err := p.conn.Write([]byte(rest + "\r\n"))
 		return err
 	case "S:":
@@ -169,7 +169,7 @@ func (p *player) step(verb, rest string) error {
 
 // expect reads a reply.
 func (p *player) expect(want string) error {
-	p.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	p.conn.SetDeadline(time.Now().Add(time.Minute))
 	var reply []string
 	for {
 		line, err := p.in.ReadString('\n')

@@ -135,7 +135,7 @@ func presented(t *testing.T, w *world.World, ip netip.Addr) []*x509.Certificate 
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second)) // deadline
+	conn.SetDeadline(time.Now().Add(time.Minute)) // deadline
 	lines := bufio.NewScanner(conn)
 	for _, command := range []string{"", "EHLO probe.example\r\n", "STARTTLS\r\n"} {
 		io.WriteString(conn, command)

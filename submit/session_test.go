@@ -73,7 +73,7 @@ func converse(t *testing.T, to net.Addr, script string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	in := bufio.NewReader(conn)
 	plain := base64.StdEncoding.EncodeToString([]byte("\x00anna@example.com\x00" + password))
 	for n, line := range strings.Split(strings.TrimRight(script, "\n"), "\n") {
