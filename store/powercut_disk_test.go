@@ -1,16 +1,17 @@
 package store_test
 
 import (
-	"bufio"
-
+	"cmp"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/allgreen-mail/allgreen/store/storetest"
 )
 
 // An event is one call of the recorded process, or its end where that matters.
@@ -31,120 +32,99 @@ func (e event) boundary() bool { return strings.HasPrefix(e.what, "sync-") || e.
 // is covered by a sync that was asked for after it ended; a sync counts when it ends.
 func readRecord(t *testing.T, file, dir string) []event {
 	t.Helper()
-	f, err := os.Open(file)
+	calls, err := storetest.ReadCalls(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(make([]byte, 1<<20), 64<<20)
-	r := recordReader{dir: dir, unfinished: map[int]string{}}
-	for lines.Scan() {
-		r.line(t, lines.Text())
+	type moment struct {
+		line  int
+		ended bool
+		call  storetest.Call
 	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
+	var moments []moment
+	for _, c := range calls {
+		moments = append(moments, moment{c.Began, false, c})
+		if c.OK() {
+			moments = append(moments, moment{c.Ended, true, c})
+		}
+	}
+	slices.SortStableFunc(moments, func(a, b moment) int { return cmp.Compare(a.line, b.line) })
+	r := recordReader{dir: dir}
+	for _, m := range moments {
+		if m.ended {
+			r.ended(t, m.call)
+		} else {
+			r.began(t, m.call)
+		}
 	}
 	return r.events
 }
 
 type recordReader struct {
-	dir        string
-	unfinished map[int]string
-	events     []event
-}
-
-var (
-	callLine    = regexp.MustCompile(`^(\d+) +(\w+)\((.*?)( <unfinished \.\.\.>|\) += (-?\d+).*)$`)
-	resumedLine = regexp.MustCompile(`^(\d+) +<\.\.\. (\w+) resumed>.*\) += (-?\d+)`)
-)
-
-func (r *recordReader) line(t *testing.T, line string) {
-	if m := resumedLine.FindStringSubmatch(line); m != nil {
-		thread, _ := strconv.Atoi(m[1])
-		args := r.unfinished[thread]
-		delete(r.unfinished, thread)
-		r.ended(t, thread, m[2], args, m[3])
-		return
-	}
-	m := callLine.FindStringSubmatch(line)
-	if m == nil {
-		return // a signal, an exit
-	}
-	thread, _ := strconv.Atoi(m[1])
-	r.began(t, thread, m[2], m[3])
-	if m[5] == "" {
-		r.unfinished[thread] = m[3]
-		return
-	}
-	r.ended(t, thread, m[2], m[3], m[5])
+	dir    string
+	events []event
 }
 
 // began notes what counts from when it is asked for.
-func (r *recordReader) began(t *testing.T, thread int, call, args string) {
-	a := split(args)
-	switch call {
+func (r *recordReader) began(t *testing.T, c storetest.Call) {
+	switch c.Name {
 	case "fsync", "fdatasync":
-		r.add(event{what: "sync-begins", thread: thread, path: r.inside(pathOf(a[0]))})
+		r.add(event{what: "sync-begins", thread: c.Thread, path: r.inside(c.Path())})
 	case "write":
-		path, data := pathOf(a[0]), unhex(a[1])
-		if strings.HasPrefix(data, "250 ") && !strings.HasPrefix(path, r.dir) {
+		if data := c.Data(); strings.HasPrefix(data, "250 ") && !strings.HasPrefix(c.Path(), r.dir) {
 			n, _ := strconv.Atoi(strings.TrimSpace(data[4:]))
 			r.events = append(r.events, event{what: "ack", number: n})
 			return
 		}
-		r.add(event{what: "write", thread: thread, path: r.inside(path), data: []byte(data), at: -1})
+		r.add(event{what: "write", thread: c.Thread, path: r.inside(c.Path()), data: []byte(c.Data()), at: -1})
 	case "pwrite64":
-		at, err := strconv.ParseInt(a[3], 10, 64)
+		at, err := strconv.ParseInt(c.Args[3], 10, 64)
 		if err != nil {
-			t.Fatalf("%s(%.100s)", call, args)
+			t.Fatalf("%s(%.100s)", c.Name, c.Args)
 		}
-		r.add(event{what: "write", thread: thread, path: r.inside(pathOf(a[0])), data: []byte(unhex(a[1])), at: at})
+		r.add(event{what: "write", thread: c.Thread, path: r.inside(c.Path()), data: []byte(c.Data()), at: at})
 	case "creat", "writev", "pwritev", "pwritev2", "fallocate", "copy_file_range", "sendfile", "link", "linkat":
-		if strings.Contains(unhex(args), r.dir) {
-			t.Fatalf("the record has %s, which this test does not know: %.200s", call, args)
+		for i := range c.Args {
+			if strings.Contains(c.Text(i), r.dir) {
+				t.Fatalf("the record has %s, which this test does not know: %.200s", c.Name, c.Args)
+			}
 		}
 	}
 }
 
 // ended notes what counts when it is done.
-func (r *recordReader) ended(t *testing.T, thread int, call, args, result string) {
-	if strings.HasPrefix(result, "-") {
-		return
-	}
-	a := split(args)
-	switch call {
+func (r *recordReader) ended(t *testing.T, c storetest.Call) {
+	switch c.Name {
 	case "fsync", "fdatasync":
-		r.add(event{what: "sync-ends", thread: thread, path: r.inside(pathOf(a[0]))})
+		r.add(event{what: "sync-ends", thread: c.Thread, path: r.inside(c.Path())})
 	case "write", "pwrite64":
-		r.add(event{what: "write-ends", thread: thread, path: r.inside(pathOf(a[0]))})
+		r.add(event{what: "write-ends", thread: c.Thread, path: r.inside(c.Path())})
 	case "open":
-		r.opened(a[0], a[1])
+		r.opened(c.Text(0), c.Args[1])
 	case "openat":
-		r.opened(a[1], a[2])
+		r.opened(c.Text(1), c.Args[2])
 	case "mkdir":
-		r.add(event{what: "mkdir", path: r.inside(unhex(a[0]))})
+		r.add(event{what: "mkdir", path: r.inside(c.Text(0))})
 	case "mkdirat":
-		r.add(event{what: "mkdir", path: r.inside(unhex(a[1]))})
-	case "rename":
-		r.add(event{what: "rename", path: r.inside(unhex(a[0])), to: r.inside(unhex(a[1]))})
-	case "renameat", "renameat2":
-		r.add(event{what: "rename", path: r.inside(unhex(a[1])), to: r.inside(unhex(a[3]))})
+		r.add(event{what: "mkdir", path: r.inside(c.Text(1))})
+	case "rename", "renameat", "renameat2":
+		from, to, _ := c.Rename()
+		r.add(event{what: "rename", path: r.inside(from), to: r.inside(to)})
 	case "unlink":
-		r.add(event{what: "unlink", path: r.inside(unhex(a[0]))})
+		r.add(event{what: "unlink", path: r.inside(c.Text(0))})
 	case "unlinkat":
-		r.add(event{what: "unlink", path: r.inside(unhex(a[1]))})
+		r.add(event{what: "unlink", path: r.inside(c.Text(1))})
 	case "ftruncate":
-		at, _ := strconv.ParseInt(a[1], 10, 64)
-		r.add(event{what: "truncate", path: r.inside(pathOf(a[0])), at: at})
+		at, _ := strconv.ParseInt(c.Args[1], 10, 64)
+		r.add(event{what: "truncate", path: r.inside(c.Path()), at: at})
 	case "truncate":
-		t.Fatalf("the record has truncate: %.200s", args)
+		t.Fatalf("the record has truncate: %.200s", c.Args)
 	}
 }
 
 func (r *recordReader) opened(path, flags string) {
 	if strings.Contains(flags, "O_CREAT") {
-		r.add(event{what: "create", path: r.inside(unhex(path))})
+		r.add(event{what: "create", path: r.inside(path)})
 	}
 }
 
@@ -162,38 +142,6 @@ func (r *recordReader) inside(path string) string {
 		return ""
 	}
 	return rel
-}
-
-// split splits arguments; strings are hexadecimal and hold no comma.
-func split(args string) []string { return strings.Split(args, ", ") }
-
-// pathOf is the path in 7<path>.
-func pathOf(fd string) string {
-	_, path, _ := strings.Cut(fd, "<")
-	return unhex(strings.TrimSuffix(path, ">"))
-}
-
-// unhex reads a string of \x00 escapes, quoted or not.
-func unhex(s string) string {
-	s = strings.Trim(s, `"`)
-	out := make([]byte, 0, len(s)/4)
-	for i := 0; i < len(s); {
-		if s[i] == '\\' && i+3 < len(s) && s[i+1] == 'x' {
-			out = append(out, nibble(s[i+2])<<4|nibble(s[i+3]))
-			i += 4
-			continue
-		}
-		out = append(out, s[i])
-		i++
-	}
-	return string(out)
-}
-
-func nibble(c byte) byte {
-	if c >= 'a' {
-		return c - 'a' + 10
-	}
-	return c - '0'
 }
 
 // disk is a file system that remembers what is synced and what is not.

@@ -35,6 +35,9 @@ func (c Call) Path() string {
 	return unhex(strings.TrimSuffix(path, ">"))
 }
 
+// Text is an argument that is a string.
+func (c Call) Text(i int) string { return unhex(c.Args[i]) }
+
 // Data is what a call wrote, as far as it was recorded.
 func (c Call) Data() string {
 	if len(c.Args) < 2 {
