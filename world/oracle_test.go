@@ -308,7 +308,7 @@ func awaitServer(t *testing.T, at netip.AddrPort) {
 	t.Helper()
 	w := &World{Network: Machine()}
 	tr := &transport{network: func() Network { return w.Network }}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for ctx.Err() == nil {
 		short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
