@@ -437,7 +437,7 @@ func TestFaultIdleConnections(t *testing.T) {
 	l := v.startLoad(t, 4)
 	l.await("beside the idle", 200, 0, "")
 	l.nothingIsLost()
-	if l.slowest > 2*time.Second || len(l.refused) > 0 {
+	if l.slowest > faultTime || len(l.refused) > 0 {
 		t.Errorf("the slowest message took %s; refused: %v", l.slowest, l.refused)
 	}
 }

