@@ -82,7 +82,7 @@ func TestZones(t *testing.T) {
 		t.Fatal(err)
 	}
 	reports := map[string]*finding.Report{}
-	audit := check.NewAudit(w, check.Options{Timeout: 8 * time.Second, Only: []string{"dns", "mx.consistent", "mx.parked"}})
+	audit := check.NewAudit(w, check.Options{Timeout: time.Minute, Only: []string{"dns", "mx.consistent", "mx.parked"}})
 	audit.RunAll(t.Context(), targets, func(r *finding.Report) { reports[r.Target] = r })
 	for _, c := range zoneCases {
 		t.Run(c.name, func(t *testing.T) { judgeZone(t, reports[c.name+"-zones.example"], c.want) })

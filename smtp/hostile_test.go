@@ -118,7 +118,7 @@ func TestRefusedInTheMiddle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := NewClient(conn, ClientOptions{Timeout: 5 * time.Second})
+	c := NewClient(conn, ClientOptions{Timeout: time.Minute})
 	defer c.Close()
 	line := bytes.Repeat([]byte("x"), 998)
 	body := &endless{line: append(line, "\r\n"...), left: 64 << 20}
