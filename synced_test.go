@@ -31,7 +31,7 @@ func TestServeSyncsBeforeItPromises(t *testing.T) {
 	s.man(t)
 	record := filepath.Join(t.TempDir(), "record")
 	// -D: the server is our child, and strace watches from aside.
-	s.start(t, strace, "-D", "-f", "--seccomp-bpf", "-q", "-yy", "-xx", "-s", "9000", "-o", record, "-e", "signal=none", "-e",
+	s.start(t, strace, "-D", "-f", "--seccomp-bpf", "-q", "-yy", "-xx", "-s", "4000000", "-o", record, "-e", "signal=none", "-e",
 		"trace=write,?writev,pwrite64,?pwritev,?pwritev2,fsync,fdatasync,?rename,?renameat,?renameat2")
 	s.storm.begin(t.Context())
 	s.storm.awaitTaken(t, 120)
