@@ -12,6 +12,7 @@ import (
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/reputation"
 	"github.com/allgreen-mail/allgreen/world"
+	"github.com/allgreen-mail/allgreen/zone"
 )
 
 // The packages know nothing of the configuration: here its values become theirs.
@@ -40,8 +41,35 @@ func (s *server) certificates(c *config.Config) identity.Certificates {
 		}
 	case config.FromACME:
 		from.ACME = &identity.ACME{Directory: c.TLS.ACME.Directory, Email: c.TLS.ACME.Email}
+		if c.TLS.ACME.DNS {
+			from.ACME.DNS = publisher(c.DNS, s.world)
+		}
 	}
 	return from
+}
+
+// publisher is who publishes DNS records; nil where nobody does.
+func publisher(c config.DNS, w *world.World) zone.Provider {
+	secret := string(c.Secret)
+	switch c.Provider {
+	case "rfc2136":
+		u := &zone.Update{World: w, Server: c.Server}
+		if c.Key != "" {
+			u.Key = zone.Key{Name: world.Name(c.Key), Algorithm: c.Algorithm, Secret: secret}
+		}
+		return u
+	case "cloudflare":
+		return zone.NewCloudflare(w, secret)
+	case "desec":
+		return zone.NewDeSEC(w, secret)
+	case "gandi":
+		return zone.NewGandi(w, secret)
+	case "hetzner":
+		return zone.NewHetzner(w, secret)
+	case "porkbun":
+		return zone.NewPorkbun(w, c.Key, secret)
+	}
+	return nil
 }
 
 // greeted are domains whose MX hosts greet everybody and name their client's address;

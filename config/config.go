@@ -82,6 +82,7 @@ type Pair struct {
 type ACME struct {
 	Email     mail.Address `toml:"email"` // zero: the admin
 	Directory string       `toml:"directory"`
+	DNS       bool         `toml:"dns"` // proves by DNS-01, through the provider of [dns]
 }
 
 // CertificateSource is where certificates come from. The zero value is ACME.
@@ -113,10 +114,21 @@ func (t TLS) Pairs() []Pair {
 	return append([]Pair{{t.Certificate, t.Key}}, t.Also...)
 }
 
-// DNS says whom to ask for names. Empty lists leave it to the system.
+// DNS says whom to ask for names, and who publishes ours. Empty lists leave it to the
+// system; without a provider nothing is published.
 type DNS struct {
 	Resolvers []netip.AddrPort `toml:"resolvers"`
 	Trusted   []netip.AddrPort `toml:"trusted"`
+	Provider  string           `toml:"provider"`  // one of Providers
+	Server    netip.AddrPort   `toml:"server"`    // rfc2136: not valid: the primary of each zone
+	Key       string           `toml:"key"`       // rfc2136: name of the TSIG key; porkbun: the API key
+	Algorithm string           `toml:"algorithm"` // rfc2136: of the key
+	Secret    Secret           `toml:"secret"`    // of the key; else the API token
+}
+
+// Providers are those who can publish DNS records for us.
+func Providers() []string {
+	return []string{"rfc2136", "cloudflare", "desec", "gandi", "hetzner", "porkbun"}
 }
 
 // Edge says whom to ask, once a day, at which address they see this server. An empty

@@ -14,6 +14,7 @@ func Defaults() *Config {
 			HTTPS:       []Socket{{Port: 443}},
 		},
 		TLS:     TLS{ACME: ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory"}},
+		DNS:     DNS{Algorithm: "hmac-sha256"},
 		Receive: Receive{MaxSize: 50 * MB},
 		Submit:  Submit{RecipientsPerHour: 200, RecipientsPerDay: 1000, Socket: "/run/allgreen/submit.sock"},
 		Deliver: Deliver{Smarthost: Smarthost{Port: 587}},

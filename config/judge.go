@@ -23,6 +23,7 @@ func judge(c *Config, b *binder, partial bool) {
 	j.listeners()
 	j.certificates()
 	j.devices(partial)
+	j.publisher()
 	j.places()
 }
 
@@ -146,7 +147,7 @@ func overlap(a, b Socket) bool {
 
 func (j *judgement) certificates() {
 	t := j.TLS
-	wantsACME := !t.ACME.Email.IsZero() || t.ACME.Directory != Defaults().TLS.ACME.Directory
+	wantsACME := t.ACME.DNS || !t.ACME.Email.IsZero() || t.ACME.Directory != Defaults().TLS.ACME.Directory
 	switch {
 	case t.Certificate != "" && wantsACME:
 		j.b.note("tls.acme", "acme and certificate contradict each other; keep one of them")
@@ -168,6 +169,36 @@ func (j *judgement) certificates() {
 	}
 	if u, err := url.Parse(t.ACME.Directory); err != nil || u.Scheme != "https" || u.Host == "" {
 		j.b.note("tls.acme.directory", "directory wants an https address") // RFC 8555 section 6.1
+	}
+}
+
+// publisher is who publishes DNS records.
+func (j *judgement) publisher() {
+	d := j.DNS
+	if j.TLS.ACME.DNS && d.Provider == "" {
+		j.b.note("tls.acme.dns", `dns proves through the provider of [dns]; write there who it is: provider = "rfc2136"`)
+	}
+	if d.Provider == "" {
+		if d.Secret != "" || d.Key != "" || d.Server.IsValid() {
+			j.b.note("dns", "provider is missing; it is one of %s", strings.Join(Providers(), ", "))
+		}
+		return
+	}
+	j.word("dns.provider", d.Provider, Providers()...)
+	switch d.Provider {
+	case "rfc2136":
+		j.word("dns.algorithm", d.Algorithm, "hmac-sha256", "hmac-sha384", "hmac-sha512")
+		if (d.Key == "") != (d.Secret == "") {
+			j.b.note("dns", "key and secret of TSIG belong together; write both")
+		}
+	case "porkbun":
+		if d.Key == "" || d.Secret == "" {
+			j.b.note("dns", "porkbun wants key, its API key, and secret")
+		}
+	default:
+		if d.Secret == "" {
+			j.b.note("dns", "%s wants its API token as secret, or secret_file", clip(d.Provider))
+		}
 	}
 }
 

@@ -17,13 +17,14 @@ import (
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/world"
+	"github.com/allgreen-mail/allgreen/zone"
 )
 
 // ACME is the authority to ask (RFC 8555). Whoever names one accepts its terms.
 type ACME struct {
-	Directory string       // the address of its directory
-	Email     mail.Address // where it writes to; zero: nowhere
-	DNS       DNSProvider  // proves by DNS-01 instead of HTTP-01 and TLS-ALPN-01; may be nil
+	Directory string        // the address of its directory
+	Email     mail.Address  // where it writes to; zero: nowhere
+	DNS       zone.Provider // proves by DNS-01 instead of HTTP-01 and TLS-ALPN-01; may be nil
 }
 
 const (

@@ -12,14 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/libdns/libdns"
-	"github.com/miekg/dns"
-
 	"github.com/allgreen-mail/allgreen/lab"
+	"github.com/allgreen-mail/allgreen/lab/peer"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/store/storetest"
 	"github.com/allgreen-mail/allgreen/world"
+	"github.com/allgreen-mail/allgreen/zone"
 )
 
 // zones are the DNS of the ACME tests: example.com is ours, example.net was not
@@ -167,59 +166,33 @@ func TestACMEByALPN(t *testing.T) {
 	}
 }
 
-// published is a DNS provider whose records the world sees at once.
-type published struct {
-	world.Resolver
-	mu    sync.Mutex
-	texts map[world.Name]string
-	zones []string
-}
-
-func (p *published) AppendRecords(_ context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, r := range records {
-		p.texts[world.Name(r.RR().Name+"."+zone)] = r.RR().Data
-	}
-	p.zones = append(p.zones, zone)
-	return records, nil
-}
-
-func (p *published) DeleteRecords(_ context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, r := range records {
-		delete(p.texts, world.Name(r.RR().Name+"."+zone))
-	}
-	return records, nil
-}
-
-func (p *published) Lookup(ctx context.Context, name world.Name, kind uint16) (*world.Answer, error) {
-	p.mu.Lock()
-	text, ok := p.texts[name]
-	p.mu.Unlock()
-	if !ok || kind != dns.TypeTXT {
-		return p.Resolver.Lookup(ctx, name, kind)
-	}
-	rr := &dns.TXT{Hdr: dns.RR_Header{Name: name.String(), Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{text}}
-	return &world.Answer{Name: name, Type: kind, Records: []dns.RR{rr}}, nil
-}
-
+// TestACMEByDNS proves through a BIND that takes our updates, while nothing listens on
+// port 80 or 443.
 func TestACMEByDNS(t *testing.T) {
-	a := newACMELab(t)
-	p := &published{Resolver: a.world.Resolver, texts: map[world.Name]string{}}
-	a.world.Resolver = p // also the authority's
+	n := peer.BIND(t, map[string]string{
+		"example.com":       "@ 300 SOA ns1 hostmaster 1 7200 1800 1814400 60\n@ 300 NS ns1\nns1 300 A 127.0.0.1\n_acme-challenge.mx 300 TXT \"another\"\n",
+		"authority.example": "@ 300 SOA ns1.example.com. hostmaster 1 7200 1800 1814400 60\n@ 300 NS ns1.example.com.\nacme 300 A 127.10.200.9\n",
+	})
+	l, err := lab.Start(t.Context(), lab.Options{Bare: true, Zones: []string{zones}}) // for its authority and ports
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	w := n.World(t)
+	w.Roots, w.Map.Ports[443] = l.World().Roots, l.World().Map.Ports[443]
+	a := &acmeLab{world: w, acmeServer: startACME(t, l, w, "acme.authority.example", "127.10.200.9")}
 	a.offers = []string{"http-01", "dns-01"}
 	id := a.open(t, storetest.Open(t, schemas()...), func(o *Options) {
 		o.Statement.Domains = o.Statement.Domains[:1]
-		o.Certificates.ACME.DNS = p
+		o.Certificates.ACME.DNS = &zone.Update{World: w, Key: zone.Key{Name: world.Name(n.KeyName), Secret: n.KeySecret}}
 	})
 	refresh(t, id)
 	if got := a.issued(); !slices.Equal(got, []string{"mta-sts.example.com by dns-01", "mx.example.com by dns-01"}) {
-		t.Errorf("issued %q; refused %q", got, a.problems)
+		t.Errorf("issued %q; refused %q\n%+v", got, a.problems, id.Health())
 	}
-	if len(p.texts) != 0 || slices.ContainsFunc(p.zones, func(z string) bool { return z != "example.com." }) {
-		t.Errorf("left behind %v, in zones %q", p.texts, p.zones)
+	left, err := id.said.Load().certificates.ACME.DNS.Read(t.Context(), "example.com.", []world.Name{"_acme-challenge.mx.example.com.", "_acme-challenge.mta-sts.example.com."})
+	if err != nil || len(left) != 1 || !slices.Equal(left[0].Values, []string{`"another"`}) {
+		t.Errorf("left behind %+v, %v", left, err)
 	}
 }
 

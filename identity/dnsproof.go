@@ -2,40 +2,30 @@ package identity
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/libdns/libdns"
 	"github.com/mholt/acmez/v3/acme"
-	"github.com/miekg/dns"
 
+	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/world"
+	"github.com/allgreen-mail/allgreen/zone"
 )
 
-// DNSProvider publishes the records that prove control of a name by DNS-01 (RFC 8555
-// section 8.4). Every provider of libdns is one.
-type DNSProvider interface {
-	libdns.RecordAppender
-	libdns.RecordDeleter
-}
-
 // proofTTL is short, so that a proof that failed is not remembered.
-const proofTTL = time.Minute
+const proofTTL = 60 // seconds
 
-// dnsSolver proves by a TXT record.
+// dnsSolver proves control of a name by a TXT record, DNS-01 (RFC 8555 section 8.4).
 type dnsSolver struct {
 	*Identity
-	provider DNSProvider
+	provider zone.Provider
 }
 
 // Present publishes the proof.
 func (s *dnsSolver) Present(ctx context.Context, c acme.Challenge) error {
-	zone, record, err := s.record(ctx, c)
+	at, proof, err := s.proof(ctx, c)
 	if err == nil {
-		_, err = s.provider.AppendRecords(ctx, zone, []libdns.Record{record})
+		err = zone.Include(ctx, s.provider, at, proof)
 	}
 	if err != nil {
 		return fmt.Errorf("publish the proof for %s: %w", c.Identifier.Value, err)
@@ -45,55 +35,40 @@ func (s *dnsSolver) Present(ctx context.Context, c acme.Challenge) error {
 
 // CleanUp takes the proof back.
 func (s *dnsSolver) CleanUp(ctx context.Context, c acme.Challenge) error {
-	zone, record, err := s.record(ctx, c)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), proofPatience)
+	defer cancel()
+	at, proof, err := s.proof(ctx, c)
 	if err == nil {
-		_, err = s.provider.DeleteRecords(context.WithoutCancel(ctx), zone, []libdns.Record{record})
+		err = zone.Exclude(ctx, s.provider, at, proof)
 	}
 	return err
 }
 
-// proofPatience is how long to wait until a proof is seen. Then the authority is asked
-// all the same: our resolver may remember for longer that there was none.
+// proofPatience is how long to wait until all name servers show a proof. Then the
+// authority is asked all the same: it may ask one that does.
 const proofPatience = 2 * time.Minute
 
-// Wait waits until the world sees the proof.
+// Wait waits until the name servers of the zone show the proof. Those are whom the
+// authority asks; a resolver of ours may remember for longer that there was none.
 func (s *dnsSolver) Wait(ctx context.Context, c acme.Challenge) error {
-	name, err := world.ParseName(c.DNS01TXTRecordName())
+	at, proof, err := s.proof(ctx, c)
 	if err != nil {
 		return err
 	}
-	patience := time.NewTimer(proofPatience)
-	defer patience.Stop()
-	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		texts, _, err := world.LookupTXT(ctx, s.world, name)
-		if slices.ContainsFunc(texts, func(t world.TXT) bool { return t.Text == c.DNS01KeyAuthorization() }) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("the proof at %s was not seen", name), err, ctx.Err())
-		case <-patience.C:
-			return nil
-		case <-time.After(wait):
-		}
+	patience, cancel := context.WithTimeout(ctx, proofPatience)
+	defer cancel()
+	if err := zone.AwaitValues(patience, s.world, at, proof); err != nil {
+		s.log.Warn("not all name servers show the proof", "name", proof.Name.String(), "error", err)
 	}
+	return ctx.Err()
 }
 
-// record is the proof, relative to the zone that holds it.
-func (s *dnsSolver) record(ctx context.Context, c acme.Challenge) (zone string, record libdns.TXT, err error) {
-	name, err := world.ParseName(c.DNS01TXTRecordName())
-	if err != nil {
-		return "", record, err
+// proof is the record, and the zone that holds it.
+func (s *dnsSolver) proof(ctx context.Context, c acme.Challenge) (at world.Name, proof zone.Set, err error) {
+	proof = zone.Set{Type: "TXT", TTL: proofTTL, Values: []string{finding.TXT("", c.DNS01KeyAuthorization()).Value}}
+	if proof.Name, err = world.ParseName(c.DNS01TXTRecordName()); err != nil {
+		return "", proof, err
 	}
-	for cut := name.Parent(); cut.Labels() > 0; cut = cut.Parent() {
-		answer, err := s.world.Lookup(ctx, cut, dns.TypeSOA)
-		switch {
-		case err == nil && answer.Owner() == cut:
-			relative := strings.TrimSuffix(strings.TrimSuffix(name.String(), cut.String()), ".")
-			return cut.String(), libdns.TXT{Name: relative, Text: c.DNS01KeyAuthorization(), TTL: proofTTL}, nil
-		case err != nil && !errors.Is(err, world.ErrNotFound):
-			return "", record, err
-		}
-	}
-	return "", record, fmt.Errorf("no zone holds %s", name)
+	at, err = zone.Apex(ctx, s.world, proof.Name)
+	return at, proof, err
 }

@@ -34,7 +34,8 @@
 // stays true (RFC 7671 section 8.4).
 //
 // Web servers answer HTTP-01 with ChallengeHandler; TLS-ALPN-01 is in TLS(HTTPS). The
-// answers lie in the store, so that any node can give them.
+// answers lie in the store, so that any node can give them. DNS-01 goes through
+// package zone instead, for servers that nobody reaches on those ports.
 //
 // # Standards
 //

@@ -85,8 +85,25 @@ const (
 // each look in vain it tells what is missing; tell may be nil. When the context ends
 // the error says what was missing at last.
 func Await(ctx context.Context, w *world.World, zone world.Name, changes []Change, tell func([]Awaited)) error {
+	return await(ctx, tell, func() ([]Awaited, error) { return Missing(ctx, w, zone, changes) })
+}
+
+// AwaitValues is Await for values that stand among others.
+func AwaitValues(ctx context.Context, w *world.World, zone world.Name, some Set) error {
+	return await(ctx, nil, func() ([]Awaited, error) {
+		return look(ctx, w, zone, []Set{some}, func(now, want Set) bool { return sameValues(now, merge(now, want)) })
+	})
+}
+
+// merge is a set with the values of another beside its own.
+func merge(now, more Set) Set {
+	now.Values = union(now.Values, more.Values)
+	return now
+}
+
+func await(ctx context.Context, tell func([]Awaited), look func() ([]Awaited, error)) error {
 	for pause := awaitFirst; ; pause = min(2*pause, awaitLast) {
-		missing, err := Missing(ctx, w, zone, changes)
+		missing, err := look()
 		if err == nil && len(missing) == 0 {
 			return nil
 		}
@@ -117,28 +134,37 @@ func notSeen(missing []Awaited) error {
 // Missing is one look at every name server of the zone: what the changes have made and
 // it does not show. A server that does not answer shows nothing.
 func Missing(ctx context.Context, w *world.World, zone world.Name, changes []Change) ([]Awaited, error) {
+	var wanted []Set
+	for _, c := range changes {
+		wanted = append(wanted, c.After)
+	}
+	return look(ctx, w, zone, wanted, sameValues)
+}
+
+func look(ctx context.Context, w *world.World, zone world.Name, wanted []Set, is func(now, want Set) bool) ([]Awaited, error) {
 	all, err := servers(ctx, w, zone)
 	if err != nil {
 		return nil, err
 	}
 	var missing []Awaited
 	for _, s := range all {
-		for _, c := range changes {
-			if !shows(ctx, w, s.ip, c.After) {
-				missing = append(missing, Awaited{s.name, c.After.Name, c.After.Type})
+		for _, want := range wanted {
+			now, ok := shown(ctx, w, s.ip, want)
+			if !ok || !is(now, want) {
+				missing = append(missing, Awaited{s.name, want.Name, want.Type})
 			}
 		}
 	}
 	return missing, nil
 }
 
-// shows reports whether a server shows a set as it should be.
-func shows(ctx context.Context, w *world.World, at netip.Addr, want Set) bool {
+// shown is the set that a server shows, if it answers at all.
+func shown(ctx context.Context, w *world.World, at netip.Addr, want Set) (Set, bool) {
 	m, err := w.Exchange(ctx, world.Query{Server: at, Name: want.Name, Type: dns.StringToType[want.Type]})
 	if err != nil || m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError || !m.Authoritative {
-		return false
+		return Set{}, false
 	}
-	return sameValues(setIn(m.Answer, want.Name, want.Type), want)
+	return setIn(m.Answer, want.Name, want.Type), true
 }
 
 // setIn is a set among the records of an answer.
@@ -147,7 +173,7 @@ func setIn(records []dns.RR, name world.Name, kind string) Set {
 	for _, rr := range records {
 		h := rr.Header()
 		if h.Rrtype == dns.StringToType[kind] && strings.EqualFold(h.Name, name.String()) {
-			set.TTL = time.Duration(h.Ttl) * time.Second
+			set.TTL = int(h.Ttl)
 			set.Values = append(set.Values, canonicalOf(rr))
 		}
 	}

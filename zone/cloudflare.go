@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -122,7 +121,7 @@ func (r cloudflareRecord) set(zone world.Name) Set {
 	}
 	s := Set{Name: world.Name(name), Type: r.Type, Values: []string{r.value()}}
 	if r.TTL > 1 {
-		s.TTL = time.Duration(r.TTL) * time.Second
+		s.TTL = r.TTL
 	}
 	return s
 }

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/allgreen-mail/allgreen/world"
 )
@@ -45,7 +44,7 @@ func (d *DeSEC) Read(ctx context.Context, zone world.Name, names []world.Name) (
 		}
 		for _, s := range sets {
 			for _, v := range s.Records {
-				all = append(all, Set{Name: world.Name(s.Subname), Type: s.Type, TTL: time.Duration(s.TTL) * time.Second, Values: []string{v}})
+				all = append(all, Set{Name: world.Name(s.Subname), Type: s.Type, TTL: s.TTL, Values: []string{v}})
 			}
 		}
 		next = d.nextPage(header)

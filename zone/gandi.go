@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/allgreen-mail/allgreen/world"
 )
@@ -46,7 +45,7 @@ func (g *Gandi) Read(ctx context.Context, zone world.Name, names []world.Name) (
 		}
 		for _, s := range sets {
 			for _, v := range s.Values {
-				all = append(all, Set{Name: world.Name(s.Name), Type: s.Type, TTL: time.Duration(s.TTL) * time.Second, Values: []string{v}})
+				all = append(all, Set{Name: world.Name(s.Name), Type: s.Type, TTL: s.TTL, Values: []string{v}})
 			}
 		}
 	}

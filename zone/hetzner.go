@@ -61,7 +61,7 @@ func (h *Hetzner) Read(ctx context.Context, zone world.Name, names []world.Name)
 func (s hetznerSet) sets() (all []Set) {
 	one := Set{Name: world.Name(s.Name), Type: s.Type}
 	if s.TTL != nil {
-		one.TTL = time.Duration(*s.TTL) * time.Second
+		one.TTL = *s.TTL
 	}
 	for _, r := range s.Records {
 		one.Values = []string{r.Value}

@@ -3,7 +3,6 @@ package zone
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -34,7 +33,7 @@ type Step struct {
 	Result  []string   `json:"result"` // values afterwards
 	Note    string     `json:"note,omitempty"`
 
-	ttl time.Duration // of the set that is there
+	ttl int // of the set that is there
 }
 
 // Differs reports whether the zone is not as it is wanted.

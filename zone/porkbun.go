@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -101,7 +100,7 @@ func (r porkbunRecord) set(zone world.Name) Set {
 	}
 	s := Set{Name: world.Name(name), Type: r.Type, Values: []string{r.value()}}
 	if ttl, err := strconv.Atoi(r.TTL); err == nil && ttl > 0 {
-		s.TTL = time.Duration(ttl) * time.Second
+		s.TTL = ttl
 	}
 	return s
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -18,20 +17,20 @@ import (
 // Set is all records of one name and type (RFC 2181 section 5). Without values there
 // is none.
 type Set struct {
-	Name   world.Name    `json:"name"`
-	Type   string        `json:"type"`
-	TTL    time.Duration `json:"ttl,omitempty"` // zero: usualTTL
-	Values []string      `json:"values"`        // presentation format
+	Name   world.Name `json:"name"`
+	Type   string     `json:"type"`
+	TTL    int        `json:"ttl,omitempty"` // seconds; zero: usualTTL
+	Values []string   `json:"values"`        // presentation format
 }
 
 // usualTTL is what records get that say nothing else.
-const usualTTL = time.Hour
+const usualTTL = 3600
 
 func (s Set) seconds() int {
 	if s.TTL <= 0 {
-		return int(usualTTL / time.Second)
+		return usualTTL
 	}
-	return int(s.TTL / time.Second)
+	return s.TTL
 }
 
 // Change makes one set another. Both have the same name and type.
