@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,7 +17,6 @@ import (
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/identity"
 	"github.com/allgreen-mail/allgreen/mail"
-	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
@@ -66,22 +66,11 @@ func (h *home) config() string { return filepath.Join(h.dir, "allgreen.toml") }
 // the name servers and web sites, which are not ours to run. The keys are made now
 // and found again when the server starts.
 func (h *home) zones(ctx context.Context) (zones []string, err error) {
-	w := world.None()
-	st, err := store.Open(ctx, store.Options{Dir: h.settings.Data, Clock: w.Now, Schemas: schemas()})
+	id, closed, err := openIdentity(ctx, h.settings, *h.certs)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if closed := st.Close(); err == nil {
-			err = closed
-		}
-	}()
-	id, err := identity.Open(ctx, identity.Options{
-		Store: st, World: w, Statement: statement(h.settings), Certificates: *h.certs, NodeKeyFile: filepath.Join(h.settings.Data, nodeKeyName),
-	})
-	if err != nil {
-		return nil, err
-	}
+	defer func() { err = errors.Join(err, closed()) }()
 	for _, d := range h.settings.Domains {
 		zones = append(zones, homeZone(d, id.Records(d)))
 	}

@@ -47,7 +47,7 @@ func (c *serveCommand) Run(ctx context.Context, io streams, common commonFlags) 
 	if err != nil {
 		return err
 	}
-	w, err := c.world(settings)
+	w, err := serverWorld(c.Lab, settings)
 	if err != nil {
 		return err
 	}
@@ -65,13 +65,12 @@ func (c *serveCommand) Run(ctx context.Context, io streams, common commonFlags) 
 	return s.run(ctx, hangup)
 }
 
-// world is where the server lives: the Internet, or the running lab.
-func (c *serveCommand) world(settings *config.Config) (*world.World, error) {
-	o := world.Options{Resolvers: settings.DNS.Resolvers, Trusted: settings.DNS.Trusted}
-	if c.Lab {
+// serverWorld is where the server lives: the Internet, or the running lab.
+func serverWorld(inLab bool, settings *config.Config) (*world.World, error) {
+	if inLab {
 		return openLab(world.Options{})
 	}
-	w, err := world.System(o)
+	w, err := world.System(world.Options{Resolvers: settings.DNS.Resolvers, Trusted: settings.DNS.Trusted})
 	if err != nil {
 		return nil, unreachable(err, "name resolvers in the configuration: [dns] resolvers = [\"127.0.0.1:53\"]")
 	}

@@ -33,7 +33,10 @@ func (s *server) certificates(c *config.Config) identity.Certificates {
 	if s.certs != nil {
 		return *s.certs
 	}
-	var from identity.Certificates
+	return certificates(c, s.world)
+}
+
+func certificates(c *config.Config, w *world.World) (from identity.Certificates) {
 	switch c.TLS.Source() {
 	case config.FromFiles:
 		for _, p := range c.TLS.Pairs() {
@@ -42,7 +45,7 @@ func (s *server) certificates(c *config.Config) identity.Certificates {
 	case config.FromACME:
 		from.ACME = &identity.ACME{Directory: c.TLS.ACME.Directory, Email: c.TLS.ACME.Email}
 		if c.TLS.ACME.DNS {
-			from.ACME.DNS = publisher(c.DNS, s.world)
+			from.ACME.DNS = publisher(c.DNS, w)
 		}
 	}
 	return from

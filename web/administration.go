@@ -58,6 +58,7 @@ type Administration struct {
 	Networks  NetworkCheck
 	Status    func(context.Context) (ServerStatus, error)
 	Reload    func(context.Context) (Reloaded, error)
+	Records   func() []DomainRecords
 	Questions []Question // of /readyz
 	Metrics   *Metrics
 	Backups   *backup.Keeper // nil: these calls are not there
@@ -69,6 +70,7 @@ func (a Administration) Handler() http.Handler {
 	mux := http.NewServeMux()
 	answer(mux, Status, func(ctx context.Context, _ None) (ServerStatus, error) { return a.Status(ctx) })
 	answer(mux, Reload, func(ctx context.Context, _ None) (Reloaded, error) { return a.Reload(ctx) })
+	answer(mux, DNSRecords, func(context.Context, None) ([]DomainRecords, error) { return a.Records(), nil })
 	p := people{a.Store, a.Accounts, a.Queue, a.Now}
 	p.add(mux)
 	p.addSenders(mux, a.Networks)

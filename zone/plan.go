@@ -85,6 +85,14 @@ func Undo(changes []Change) []Change {
 	return all
 }
 
+// Left are the changes of which something is left to undo: those of sets that are not as
+// they were before.
+func Left(changes []Change, present []Set) []Change {
+	return slices.DeleteFunc(slices.Clone(changes), func(c Change) bool {
+		return sameValues(find(present, c.Before.Name, c.Before.Type), c.Before)
+	})
+}
+
 // NewPlan compares the records wanted with what is present. replace says of a set that is
 // there, and that the plan would keep, that ours is to take its place; nil never does.
 func NewPlan(zone world.Name, wanted []finding.Record, present []Set, replace func(name world.Name, kind string) bool) *Plan {

@@ -67,6 +67,17 @@ func Names(records []finding.Record) []world.Name {
 	return all
 }
 
+// ChangedNames are the names of changes, each once.
+func ChangedNames(changes []Change) []world.Name {
+	var all []world.Name
+	for _, c := range changes {
+		if !slices.Contains(all, c.After.Name) {
+			all = append(all, c.After.Name)
+		}
+	}
+	return all
+}
+
 // errValue is wrapped by errors about a value that is none of its type.
 var errValue = errors.New("no such record")
 
@@ -166,11 +177,7 @@ func sortSets(sets []Set) {
 
 // unchanged checks what the changes begin from against what is there now.
 func unchanged(ctx context.Context, p Provider, zone world.Name, changes []Change) error {
-	var names []world.Name
-	for _, c := range changes {
-		names = append(names, c.Before.Name)
-	}
-	present, err := p.Read(ctx, zone, names)
+	present, err := p.Read(ctx, zone, ChangedNames(changes))
 	if err != nil {
 		return err
 	}

@@ -80,15 +80,19 @@ func (n *Nameserver) awaitAuthority(tb testing.TB, origin string) {
 	}
 }
 
-// World is one in which this server answers for all names that it has, and is the only
-// one; addresses of 127.0.0.0/8 are public in it.
-func (n *Nameserver) World(tb testing.TB) *world.World {
-	tb.Helper()
-	f := &world.File{Resolvers: []netip.AddrPort{n.Addr}, Map: world.Map{
+// File is a world in which this server answers for all names that it has, and is the
+// only one; addresses of 127.0.0.0/8 are public in it.
+func (n *Nameserver) File() *world.File {
+	return &world.File{Resolvers: []netip.AddrPort{n.Addr}, Map: world.Map{
 		Ports:  map[uint16]uint16{53: n.Addr.Port()},
 		Public: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	}}
-	w, err := f.World(world.Options{Timeout: startTime})
+}
+
+// World opens that world.
+func (n *Nameserver) World(tb testing.TB) *world.World {
+	tb.Helper()
+	w, err := n.File().World(world.Options{Timeout: startTime})
 	if err != nil {
 		tb.Fatal(err)
 	}
