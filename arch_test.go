@@ -24,7 +24,7 @@ var plan = map[string]int{
 	"world": 1, "sasl": 1, "message": 1, "show": 1, "config": 1, "message/structure": 1,
 	"store": 2, "store/storetest": 2,
 	"smtp": 3, "reputation": 3, "route": 3, "tlsprobe": 3, "bimi": 3, "probe": 3,
-	"provider": 3, "report": 3, "zone": 3, "filter": 3, "srs": 3,
+	"provider": 3, "report": 3, "zone": 3, "filter": 3, "srs": 3, "sieve": 3,
 	"mailauth": 3, "mailauth/spf": 3, "mailauth/dkim": 3, "mailauth/dmarc": 3,
 	"mailauth/arc": 3, "mailauth/authres": 3,
 	"identity": 4, "account": 4, "suppression": 4, "mailbox": 4, "queue": 4,
