@@ -28,6 +28,7 @@ import (
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/submit"
 	"github.com/allgreen-mail/allgreen/transfer"
+	"github.com/allgreen-mail/allgreen/vacation"
 	"github.com/allgreen-mail/allgreen/web"
 	"github.com/allgreen-mail/allgreen/world"
 )
@@ -78,6 +79,7 @@ type serverOptions struct {
 func schemas() []store.Schema {
 	return []store.Schema{
 		identity.Schema, account.Schema, mailbox.Schema, journal.Schema, queue.Schema, policy.Schema, submit.Schema, deliver.Schema, transfer.Schema, backup.Schema,
+		vacation.Schema,
 	}
 }
 
@@ -167,12 +169,12 @@ func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
 		Domains: c.Domains, Admin: c.Admin, Devices: devices(c), World: s.world, Log: s.log,
 		Created: func(tx *store.Tx, id account.ID) error { return mailbox.Create(tx, int64(id)) },
 		Deleted: func(tx *store.Tx, id account.ID) error {
-			return errors.Join(transfer.Forget(tx, int64(id)), mailbox.Remove(tx, int64(id)))
+			return errors.Join(transfer.Forget(tx, int64(id)), vacation.Remove(tx, int64(id)), mailbox.Remove(tx, int64(id)))
 		},
 	})
 	s.queue = queue.New(s.store, queue.Options{Clock: s.world.Now, Worker: workerName(c), Record: s.recordChange, Log: s.log})
 	s.reading = newReading(s, c)
-	s.accept = accept.New(accept.Options{Store: s.store, World: s.world, SRS: s.identity.SRS(), Log: s.log})
+	s.accept = accept.New(accept.Options{Store: s.store, World: s.world, SRS: s.identity.SRS(), Accounts: s.accounts, Hostname: c.Hostname, Log: s.log})
 	s.edge = newEdgeWatch(s, edgeSources(c, s.world))
 	s.jobs = web.NewJobs()
 	if err := s.newBackups(ctx, c); err != nil {
@@ -232,6 +234,7 @@ func (s *server) runParts(ctx context.Context) {
 	run("edge", s.edge.run)
 	run("journal", keeper.Run)
 	run("index", s.index.Run)
+	run("answers", (&vacation.Sender{Store: s.store, Now: s.world.Now, Send: s.sendAnswer, Log: s.log}).Run)
 	run("sweep", s.sweep)
 	run("memory", s.giveBackMemory)
 	run("backup", s.backups.Run)
@@ -260,7 +263,7 @@ func (s *server) sweepOnce(ctx context.Context) {
 	bodies := s.sweepBodies(ctx)
 	now := s.now.Load()
 	_, greylist := now.receive.Sweep(ctx)
-	if err := errors.Join(expunged, bodies, s.accounts.Sweep(ctx), now.submit.Sweep(ctx), greylist); err != nil && ctx.Err() == nil {
+	if err := errors.Join(expunged, bodies, s.accounts.Sweep(ctx), now.submit.Sweep(ctx), vacation.Sweep(ctx, s.store), greylist); err != nil && ctx.Err() == nil {
 		s.log.Warn("sweeping failed and will be tried again", "error", err)
 	}
 }
@@ -383,6 +386,9 @@ func (s *server) close(ctx context.Context) error {
 		s.jobs.Close()
 	}
 	errs = append(errs, s.parts.Wait())
+	if s.accept != nil {
+		s.accept.Close()
+	}
 	if s.accounts != nil {
 		s.accounts.Close()
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/journal"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailbox"
@@ -13,26 +14,49 @@ import (
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/srs"
 	"github.com/allgreen-mail/allgreen/store"
+	"github.com/allgreen-mail/allgreen/vacation"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
 // Options are what an Acceptor is made from.
 type Options struct {
-	Store *store.Store
-	World *world.World
-	SRS   srs.Key      // zero: forwards keep the reverse-path of strangers, and fail SPF
-	Log   *slog.Logger // nil: nowhere
+	Store    *store.Store
+	World    *world.World
+	SRS      srs.Key      // zero: forwards keep the reverse-path of strangers, and fail SPF
+	Accounts Accounts     // nil: nobody's script is asked
+	Hostname mail.Domain  // of this server, in the Received fields that it writes
+	Log      *slog.Logger // nil: nowhere
+}
+
+// Accounts is what scripts need to know of an account.Directory.
+type Accounts interface {
+	Resolve(tx *store.Tx, to mail.Address) (account.Destination, error)
+	PrincipalOf(tx *store.Tx, id account.ID) (account.Principal, error)
 }
 
 // Acceptor commits messages. It is safe for concurrent use.
-type Acceptor struct{ o Options }
+type Acceptor struct {
+	o       Options
+	scripts *scripts // nil: nobody's are asked
+}
 
-// New makes an Acceptor.
+// New makes an Acceptor. With Accounts it must be closed.
 func New(o Options) *Acceptor {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Acceptor{o}
+	a := &Acceptor{o: o}
+	if o.Accounts != nil {
+		a.scripts = newScripts(o.Store)
+	}
+	return a
+}
+
+// Close ends the watch over scripts.
+func (a *Acceptor) Close() {
+	if a.scripts != nil {
+		a.scripts.close()
+	}
 }
 
 // ErrNothing says that a message was to be accepted for nobody.
@@ -56,15 +80,21 @@ func (a *Acceptor) Commit(ctx context.Context, m Message) error {
 // Prepare is Commit without its transaction: it places a large body, takes the message
 // apart, and returns what writes all the rest, for whoever has to write something more at the same moment.
 func (a *Acceptor) Prepare(ctx context.Context, m Message) (func(*store.Tx) error, error) {
-	p := a.planFor(&m, a.o.World.Now())
+	p, err := a.planFor(ctx, &m, a.o.World.Now())
+	if err != nil {
+		return nil, fmt.Errorf("message %s: %w", m.Trace, err)
+	}
 	stored := len(p.entries) > 0 || len(p.queued) > 0
-	if !stored && !m.isElsewhere() {
+	if !stored && !p.decided && !m.isElsewhere() {
 		return nil, fmt.Errorf("message %s: %w", m.Trace, ErrNothing)
 	}
 	if stored {
 		if err := p.ready(ctx, &m); err != nil {
 			return nil, fmt.Errorf("message %s: %w", m.Trace, err)
 		}
+	}
+	for _, t := range p.troubles {
+		a.tell(ctx, m.Trace, t)
 	}
 	return func(tx *store.Tx) error { return p.write(tx, &m, stored) }, nil
 }
@@ -125,6 +155,11 @@ func (p *plan) write(tx *store.Tx, m *Message, stored bool) error {
 	if err := p.deliver(tx); err != nil {
 		return err
 	}
+	for i := range p.replies {
+		if _, err := vacation.Put(tx, p.replies[i]); err != nil {
+			return err
+		}
+	}
 	for i := range p.queued {
 		if err := queue.Put(tx, m.Received, p.queued[i]); err != nil {
 			return err
@@ -139,6 +174,9 @@ func (p *plan) write(tx *store.Tx, m *Message, stored bool) error {
 }
 
 func (p *plan) deliver(tx *store.Tx) error {
+	if err := p.createFolders(tx); err != nil {
+		return err
+	}
 	if len(p.entries) == 1 {
 		_, err := mailbox.Deliver(tx, p.entries[0])
 		return err

@@ -19,6 +19,7 @@ import (
 	"github.com/allgreen-mail/allgreen/srs"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/store/storetest"
+	"github.com/allgreen-mail/allgreen/vacation"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
@@ -39,14 +40,23 @@ type house struct {
 	a  *accept.Acceptor
 }
 
+var schemas = []store.Schema{journal.Schema, mailbox.Schema, queue.Schema, vacation.Schema}
+
 func each(t *testing.T, f func(h *house)) {
-	schemas := []store.Schema{journal.Schema, mailbox.Schema, queue.Schema}
-	storetest.Each(t, schemas, func(t *testing.T, st *store.Store) {
-		w := &world.World{Clock: func() time.Time { return now }}
-		h := &house{t, st, accept.New(accept.Options{Store: st, World: w, SRS: key})}
-		h.write(func(tx *store.Tx) error { return errors.Join(mailbox.Create(tx, 1), mailbox.Create(tx, 2)) })
-		f(h)
-	})
+	storetest.Each(t, schemas, func(t *testing.T, st *store.Store) { furnish(t, st, f) })
+}
+
+// once is for what is not a question of the engine.
+func once(t *testing.T, f func(h *house)) {
+	furnish(t, storetest.Open(t, schemas...), f)
+}
+
+func furnish(t *testing.T, st *store.Store, f func(h *house)) {
+	w := &world.World{Clock: func() time.Time { return now }}
+	h := &house{t, st, accept.New(accept.Options{Store: st, World: w, SRS: key, Accounts: people{}, Hostname: mail.MustParseDomain("mx.ours.example")})}
+	defer h.a.Close()
+	h.write(func(tx *store.Tx) error { return errors.Join(mailbox.Create(tx, 1), mailbox.Create(tx, 2)) })
+	f(h)
 }
 
 func (h *house) write(f func(tx *store.Tx) error) {

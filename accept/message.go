@@ -21,6 +21,9 @@ type Message struct {
 
 	Deliveries []Delivery // to our own addresses
 
+	Unfiltered bool // no script is asked: a note of the server itself
+	Unproven   bool // who sent it is not proved: no machine answers it
+
 	// Remote is what goes elsewhere, for one of ours: its recipients, and how they are
 	// to be treated. Trace, Body, Size and From are filled in here. No recipients:
 	// nothing.

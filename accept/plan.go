@@ -1,6 +1,8 @@
 package accept
 
 import (
+	"context"
+	"slices"
 	"time"
 
 	"github.com/allgreen-mail/allgreen/account"
@@ -9,19 +11,28 @@ import (
 	"github.com/allgreen-mail/allgreen/mailbox"
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/srs"
+	"github.com/allgreen-mail/allgreen/vacation"
 )
 
 // plan is what one transaction will do. It is made before, so that the closure only
 // writes.
 type plan struct {
-	entries []mailbox.Delivery
-	queued  []queue.Message
-	events  []journal.Event
+	entries  []mailbox.Delivery
+	queued   []queue.Message
+	events   []journal.Event
+	create   []mailbox.Folder // before the entries, where they are missing
+	replies  []vacation.Reply
+	troubles []trouble // of scripts
+
+	letter  letter
+	served  []account.ID // who has it, or has decided otherwise
+	busy    []account.ID // whose scripts are handing it over to others of this server
+	decided bool         // a script wants nothing of it, so that nothing is an outcome too
 }
 
 // planFor works out what a message becomes.
-func (a *Acceptor) planFor(m *Message, now time.Time) *plan {
-	p := &plan{events: make([]journal.Event, 0, len(m.Events)+len(m.Deliveries))}
+func (a *Acceptor) planFor(ctx context.Context, m *Message, now time.Time) (*plan, error) {
+	p := &plan{events: make([]journal.Event, 0, len(m.Events)+len(m.Deliveries)), letter: letter{spool: m.Spool}}
 	for _, e := range m.Events {
 		e.Trace, e.Time = m.Trace, now
 		p.events = append(p.events, e)
@@ -29,10 +40,14 @@ func (a *Acceptor) planFor(m *Message, now time.Time) *plan {
 	for i := range m.Deliveries {
 		d := &m.Deliveries[i]
 		for _, target := range d.Destination.Mailboxes {
-			p.enter(m, d, target, now)
+			if err := a.enter(ctx, p, m, d, target, now); err != nil {
+				return nil, err
+			}
 		}
 		for _, forward := range d.Destination.Forwards {
-			a.pass(p, m, d, forward, now)
+			if err := a.pass(ctx, p, m, d, forward, now); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if len(m.Remote.Recipients) > 0 {
@@ -40,48 +55,30 @@ func (a *Acceptor) planFor(m *Message, now time.Time) *plan {
 		q.From = m.From
 		p.send(m, q, now)
 	}
-	return p
+	return p, nil
 }
 
 // enter puts a message into a mailbox, once for each account: several recipients may
 // lead to one.
-func (p *plan) enter(m *Message, d *Delivery, target account.Target, now time.Time) {
-	fields := map[string]string(nil)
-	if d.Folder != "" && d.Folder != mailbox.Inbox {
-		fields = map[string]string{"folder": string(d.Folder)}
-	}
-	switch {
-	case d.Elsewhere:
-		fields = map[string]string{"by": "lmtp"}
-	case p.has(int64(target.Account)):
-		return
-	default:
-		p.entries = append(p.entries, mailbox.Delivery{
-			Account: int64(target.Account), Folder: d.Folder, Detail: target.Folder, Size: m.Spool.Size(),
-			Received: m.Received, Flags: d.Flags, Trace: m.Trace,
-		})
+func (a *Acceptor) enter(ctx context.Context, p *plan, m *Message, d *Delivery, target account.Target, now time.Time) error {
+	if !d.Elsewhere {
+		return a.file(ctx, p, m, d, target, now)
 	}
 	p.events = append(p.events, journal.Event{Trace: m.Trace, Time: now, Kind: journal.Delivered,
-		From: m.From.String(), To: target.Address.String(), Fields: fields})
+		From: m.From.String(), To: target.Address.String(), Fields: map[string]string{"by": "lmtp"}})
+	return nil
 }
 
-func (p *plan) has(id int64) bool {
-	for i := range p.entries {
-		if p.entries[i].Account == id {
-			return true
-		}
-	}
-	return false
-}
+func (p *plan) isServed(id account.ID) bool { return slices.Contains(p.served, id) }
 
 // pass forwards. Suspected mail stays with the owner: who passes spam on is a source
 // of spam.
-func (a *Acceptor) pass(p *plan, m *Message, d *Delivery, f account.Forward, now time.Time) {
+func (a *Acceptor) pass(ctx context.Context, p *plan, m *Message, d *Delivery, f account.Forward, now time.Time) error {
 	if (d.Stays || d.Folder == mailbox.Junk) && f.Owner != 0 { // without an owner nobody else could have it
 		if len(d.Destination.Mailboxes) == 0 && !d.Elsewhere {
-			p.enter(m, d, account.Target{Account: f.Owner, Address: d.To}, now)
+			return a.enter(ctx, p, m, d, account.Target{Account: f.Owner, Address: d.To}, now)
 		}
-		return
+		return nil
 	}
 	p.send(m, queue.Message{
 		From:   a.o.SRS.Rewrite(m.From, srs.Owner(f.Owner), d.To.Domain, now),
@@ -89,6 +86,7 @@ func (a *Acceptor) pass(p *plan, m *Message, d *Delivery, f account.Forward, now
 		RequireTLS: m.Remote.RequireTLS, SMTPUTF8: m.Remote.SMTPUTF8, EightBit: m.Remote.EightBit,
 		Recipients: []queue.Recipient{{To: f.To, Notify: onFailure(m.From)}},
 	}, now)
+	return nil
 }
 
 // onFailure: what a forward reports stays with its owner, and a bounce that is

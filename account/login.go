@@ -205,6 +205,12 @@ func (d *Directory) principal(ctx context.Context, id ID) (p Principal, err erro
 	return p, nil
 }
 
+// PrincipalOf is what an account may do, without its password: for what the server does
+// in its name. ErrCredentials when the account is gone.
+func (d *Directory) PrincipalOf(tx *store.Tx, id ID) (Principal, error) {
+	return d.principalTx(tx, id)
+}
+
 func (d *Directory) principalTx(tx *store.Tx, id ID) (Principal, error) {
 	a, err := scanAccount(tx.Row(selectAccounts+`WHERE id = $1`, int64(id)).Scan)
 	if err != nil {

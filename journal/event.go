@@ -22,6 +22,8 @@ const (
 	Refused     Kind = "refused"      // a recipient or message was refused while the sender was there
 	TempRefused Kind = "temp-refused" // the same, for now: the sender is to try again
 	Delivered   Kind = "delivered"    // it is in a mailbox
+	Discarded   Kind = "discarded"    // the script of its recipient wants nothing of it
+	Kept        Kind = "kept"         // what a script wants with it is not done, and why
 	Queued      Kind = "queued"       // it waits to be sent to a remote recipient
 	Attempt     Kind = "attempt"      // a try to send it, and what came of it
 	Sent        Kind = "sent"         // the next host has taken it

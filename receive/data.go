@@ -12,6 +12,8 @@ import (
 	"github.com/allgreen-mail/allgreen/journal"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailauth"
+	"github.com/allgreen-mail/allgreen/mailauth/dmarc"
+	"github.com/allgreen-mail/allgreen/mailauth/spf"
 	"github.com/allgreen-mail/allgreen/mailbox"
 	"github.com/allgreen-mail/allgreen/message"
 	"github.com/allgreen-mail/allgreen/policy"
@@ -200,7 +202,7 @@ func (s *session) commit(ctx context.Context, spool *store.Spool, v policy.Verdi
 	m := accept.Message{
 		Trace: s.trace, Spool: spool, From: s.state.ReversePath, Received: s.state.Now,
 		Deliveries: make([]accept.Delivery, len(s.state.Recipients)),
-		Events:     append(s.events, s.received(v, spool.Size())),
+		Events:     append(s.events, s.received(v, spool.Size())), Unproven: s.isUnproven(),
 	}
 	m.Remote.RequireTLS, m.Remote.SMTPUTF8, m.Remote.EightBit = s.options.RequireTLS, s.options.SMTPUTF8, s.eightBit
 	for i, rcpt := range s.state.Recipients {
@@ -223,6 +225,21 @@ func (s *session) commit(ctx context.Context, spool *store.Spool, v policy.Verdi
 	s.events = nil
 	s.taken(v, spool.Size())
 	return mail.NewReply(250, mail.EnhancedCode{Class: 2}, "taken as "+string(s.trace))
+}
+
+// isUnproven reports whether the author, or the domain that an answer would go to, denies
+// the message. Who publishes nothing denies nothing.
+func (s *session) isUnproven() bool {
+	author, sender := &s.state.Results.DMARC, &s.state.Results.SPF
+	switch author.Result {
+	case dmarc.ResultFail, dmarc.ResultPermError:
+		return true
+	case dmarc.ResultPass:
+		if boxes, err := s.state.Header.From(); err == nil && len(boxes) == 1 && boxes[0].Address.Domain == s.state.ReversePath.Domain {
+			return false
+		}
+	}
+	return sender.Result == spf.Fail || sender.Result == spf.SoftFail
 }
 
 // received is the first event of a message's life.

@@ -52,7 +52,7 @@ func (s *Submitter) weigh(ctx context.Context, l *letter) error {
 		l.why = "its sender is on hold"
 	}
 	l.charge = &charge{principal: p.Name, at: l.now, tally: tally{Messages: 1, Recipients: len(l.local) + len(l.remote)}}
-	if !held {
+	if !held && !l.Answer {
 		// What is held teaches nothing: it may not be its sender's.
 		l.charge.network, l.charge.contacts = networkOf(l.Client), strangers
 		l.charge.tally.Remote, l.charge.tally.Strangers = len(l.remote), len(strangers)
@@ -61,7 +61,7 @@ func (s *Submitter) weigh(ctx context.Context, l *letter) error {
 	if err != nil {
 		return err
 	}
-	if !held && s.watch.holds(suspicion) {
+	if !held && !l.Answer && s.watch.holds(suspicion) {
 		l.why, l.tripped = suspicion.String(), true
 		l.charge.contacts, l.charge.moved = nil, false
 	}

@@ -91,6 +91,7 @@ type Submission struct {
 	Body      io.Reader         // header and body in CRLF lines, or anything with Mend
 	Mend      bool              // set right what can be: for devices, sendmail and the API
 	FromName  string            // for a From that is added
+	Answer    bool              // its recipients wrote first: that they are strangers says nothing of its sender
 	FromTo    bool              // To, Cc and Bcc name recipients too, as in sendmail -t
 
 	EnvelopeID string // ENVID
