@@ -29,9 +29,9 @@ import (
 // lives is how often each engine's process is killed.
 func lives() int {
 	if os.Getenv("CI") == "true" {
-		return 20
+		return 10
 	}
-	return 5
+	return 3
 }
 
 const (
