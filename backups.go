@@ -19,6 +19,7 @@ import (
 	"github.com/allgreen-mail/allgreen/identity"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/message"
+	"github.com/allgreen-mail/allgreen/message/structure"
 	"github.com/allgreen-mail/allgreen/web"
 )
 
@@ -30,11 +31,12 @@ func (s *server) newBackups(ctx context.Context, c *config.Config) error {
 	}
 	s.backups = backup.New(backup.Options{
 		Store: s.store, Now: s.world.Now, Find: s.accounts.Get, Dir: filepath.Join(c.Data, "spool"), Host: c.Hostname.String(), Program: programVersion(),
-		Export:  func(ctx context.Context) ([]byte, error) { return s.identity.Export(ctx, nil) },
-		Write:   s.writeLetter,
-		Deliver: s.deliverLetter,
-		Alert:   func(ctx context.Context, subject, text string) { s.alert(ctx, subject, text, "") },
-		Log:     s.log,
+		Export:    func(ctx context.Context) ([]byte, error) { return s.identity.Export(ctx, nil) },
+		Structure: structure.Of,
+		Write:     s.writeLetter,
+		Deliver:   s.deliverLetter,
+		Alert:     func(ctx context.Context, subject, text string) { s.alert(ctx, subject, text, "") },
+		Log:       s.log,
 	}, settings)
 	return nil
 }

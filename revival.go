@@ -13,6 +13,7 @@ import (
 	"github.com/allgreen-mail/allgreen/backup/repository"
 	"github.com/allgreen-mail/allgreen/config"
 	"github.com/allgreen-mail/allgreen/identity"
+	"github.com/allgreen-mail/allgreen/message/structure"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/web"
 	"github.com/allgreen-mail/allgreen/world"
@@ -54,6 +55,7 @@ func (v *revival) run(ctx context.Context) error {
 	}
 	line := newProgressLine(v.io.err)
 	bring := backup.Revival{
+		Structure:  structure.Of,
 		Repository: repo, Snapshot: snapshot, Progress: func(done, of int64) { line.show("restoring messages: %d of %d", done, of) },
 		Open: func(ctx context.Context, as func(store.Schema) (store.Schema, error)) (*store.Store, error) {
 			return openAs(ctx, settings, as)

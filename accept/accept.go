@@ -114,11 +114,9 @@ func (p *plan) ready(ctx context.Context, m *Message) error {
 			return err
 		}
 		defer text.Close()
-		s, err := structure.Read(text)
-		if err != nil {
+		if m.Structure, err = structure.Of(text); err != nil {
 			return fmt.Errorf("take it apart: %w", err)
 		}
-		m.Structure = s.Encode()
 	}
 	for i := range p.entries {
 		p.entries[i].Structure = m.Structure

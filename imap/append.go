@@ -128,9 +128,5 @@ func takeApart(spool *store.Spool) ([]byte, error) {
 		return nil, err
 	}
 	defer text.Close()
-	m, err := structure.Read(text)
-	if err != nil {
-		return nil, err
-	}
-	return m.Encode(), nil
+	return structure.Of(text)
 }

@@ -233,11 +233,7 @@ func (s *session) structureOf(ctx context.Context, m *mailbox.Message) ([]byte, 
 		return nil, err
 	}
 	defer body.Close()
-	read, err := structure.Read(body)
-	if err != nil {
-		return nil, err
-	}
-	return read.Encode(), nil
+	return structure.Of(body)
 }
 
 // keepStructures keeps what was made, so that it is not made again.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailbox"
+	"github.com/allgreen-mail/allgreen/message/structure"
 	"github.com/allgreen-mail/allgreen/store"
 )
 
@@ -137,7 +138,16 @@ func (im *importing) load(ctx context.Context, m Message) error {
 	if spool.Size() != m.Size {
 		return fmt.Errorf("%w: message %s ends early", ErrFrame, m.Key)
 	}
-	return spool.Place(ctx)
+	if err := spool.Place(ctx); err != nil {
+		return err
+	}
+	text, err := spool.Open()
+	if err != nil {
+		return err
+	}
+	defer text.Close()
+	im.batch[len(im.batch)-1].delivery.Structure, err = structure.Of(text)
+	return err
 }
 
 func (im *importing) commit(ctx context.Context) error {

@@ -3,7 +3,7 @@
 // each of them lies.
 //
 //	m, err := structure.Read(file)      // streamed once, in bounded memory
-//	kept := m.Encode()                  // some hundred octets, stored beside the message
+//	kept := m.Encode()                  // some hundred octets, stored beside the message; Of does both
 //	...
 //	line := structure.EnvelopeOf(kept)  // IMAP's ENVELOPE, ready-made: nothing is parsed
 //	m, err = structure.Decode(kept)

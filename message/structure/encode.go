@@ -2,6 +2,7 @@ package structure
 
 import (
 	"encoding/binary"
+	"io"
 	"time"
 )
 
@@ -124,4 +125,13 @@ func encodeString(b []byte, s string) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(len(s))<<1)
 	return append(b, s...)
+}
+
+// Of reads a message and makes what is kept of it. The error is that of r.
+func Of(r io.Reader) ([]byte, error) {
+	m, err := Read(r)
+	if err != nil {
+		return nil, err
+	}
+	return m.Encode(), nil
 }
