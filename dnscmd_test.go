@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -8,8 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/allgreen-mail/allgreen/config"
+	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/lab"
 	"github.com/allgreen-mail/allgreen/lab/peer"
+	"github.com/allgreen-mail/allgreen/mailauth/dkim"
 	"github.com/allgreen-mail/allgreen/zone"
 )
 
@@ -43,7 +47,7 @@ func TestDNSOfTheRunningServer(t *testing.T) {
 			break
 		}
 	}
-	if !strings.Contains(diff.out, "; 0 to add, 0 to merge, 0 to replace, 0 stay as they are, 10 are fine") {
+	if !strings.Contains(diff.out, "; evergreen.example, in the zone evergreen.example.\n; 0 to add, 0 to merge, 0 to replace, 0 stay as they are,") {
 		t.Errorf("of the second domain:\n%s", diff.out)
 	}
 	if got := allgreen(t, "", "dns", "diff", "--lab", "elsewhere.example"); got.code != exitUsage {
@@ -174,5 +178,73 @@ func TestDNSPublishIsRefused(t *testing.T) {
 	got := allgreen(t, "", "dns", "--config", config, "publish", "--yes", "--lab")
 	if got.code != exitConfig || !strings.Contains(got.err, "BADSIG") || !strings.Contains(got.err, "[dns]") {
 		t.Errorf("exit %d: %s%s", got.code, got.out, got.err)
+	}
+}
+
+// TestDKIMRotate has a running server change its keys while BIND publishes them, then
+// revoke and forget the old ones.
+func TestDKIMRotate(t *testing.T) {
+	n, path, _ := publishing(t, strings.Clone)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := string(text) + "[listen]\nsmtp = []\nsubmission = []\nsubmissions = []\nhttp = []\nhttps = []\nimap = []\nimaps = []\n[edge]\ngreet = []\nstun = []\n"
+	if err := os.WriteFile(path, []byte(quiet), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	settings, err := config.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := startServer(t.Context(), settings, serverOptions{world: n.World(t), log: newLog(logOf(t), settings.Log), path: path, local: filepath.Join(t.TempDir(), "s.sock")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	run := func(args ...string) string {
+		t.Helper()
+		got := allgreen(t, "", append(append([]string{"dkim"}, args...), "--config", path, "--lab")...)
+		if got.code != 0 {
+			t.Fatalf("%q: exit %d\n%s%s", args, got.code, got.out, got.err)
+		}
+		return got.out
+	}
+	domain := settings.Domains[0]
+	record := func(selector, text string) bool {
+		return n.Has(t, selector+"._domainkey.example.com. TXT "+finding.TXT("", text).Value)
+	}
+	old := s.identity.Keys(domain)[0]
+	if out := run("rotate", "example.com"); !strings.Contains(out, "signs with ag-r2 and ag-e2") {
+		t.Error(out)
+	}
+	signers, err := s.identity.Signers(domain)
+	if err != nil || signers[0].Selector != "ag-r2" {
+		t.Fatalf("signs with %v, %v", signers, err)
+	}
+	for _, signer := range signers {
+		text, err := dkim.KeyRecord(signer.Key.Public())
+		if err != nil || !record(signer.Selector, text) {
+			t.Errorf("%s signs and is not published (%v)", signer.Selector, err)
+		}
+	}
+	if out := run("list", "example.com"); !strings.Contains(out, "retired") || !strings.Contains(out, "active") {
+		t.Error(out)
+	}
+	if out := run("revoke", "example.com"); !strings.HasPrefix(out, "0 keys") {
+		t.Errorf("revoked while mail is under way: %s", out)
+	}
+	if out := run("revoke", "example.com", "--after", "0s"); !strings.HasPrefix(out, "2 keys of example.com are revoked, 0 forgotten") || !record(old.Selector, "v=DKIM1; k=rsa; p=") {
+		t.Error(out)
+	}
+	if out := run("revoke", "example.com", "--after", "0s", "--forget", "0s"); !strings.HasPrefix(out, "0 keys of example.com are revoked, 2 forgotten") || record(old.Selector, "v=DKIM1; k=rsa; p=") {
+		t.Error(out)
+	}
+	if got := allgreen(t, "", "dkim", "rotate", "example.net", "--config", path, "--lab"); got.code != exitUsage {
+		t.Errorf("a domain of others: exit %d: %s", got.code, got.err)
 	}
 }

@@ -38,6 +38,7 @@ type commandLine struct {
 	Serve    serveCommand    `cmd:"" help:"Run the mail server."`
 	Account  accountCommand  `cmd:"" help:"Make and change accounts, aliases, devices and tokens of the running server."`
 	DNS      dnsCommand      `cmd:"" name:"dns" help:"Show the records that the domains want, what differs from what is there, and publish them."`
+	DKIM     dkimCommand     `cmd:"" name:"dkim" help:"Show the DKIM keys of the running server, and rotate them without a gap."`
 	Queue    queueCommand    `cmd:"" help:"Look at the messages that wait, tell why, and decide about them."`
 	Send     sendCommand     `cmd:"" help:"Write a message: the text comes from standard input."`
 	Sendmail sendmailCommand `cmd:"" passthrough:"" help:"Send the message on standard input, as programs expect of sendmail."`

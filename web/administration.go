@@ -59,6 +59,7 @@ type Administration struct {
 	Status    func(context.Context) (ServerStatus, error)
 	Reload    func(context.Context) (Reloaded, error)
 	Records   func() []DomainRecords
+	Keyring   Keyring    // nil: there is none
 	Questions []Question // of /readyz
 	Metrics   *Metrics
 	Backups   *backup.Keeper // nil: these calls are not there
@@ -71,6 +72,9 @@ func (a Administration) Handler() http.Handler {
 	answer(mux, Status, func(ctx context.Context, _ None) (ServerStatus, error) { return a.Status(ctx) })
 	answer(mux, Reload, func(ctx context.Context, _ None) (Reloaded, error) { return a.Reload(ctx) })
 	answer(mux, DNSRecords, func(context.Context, None) ([]DomainRecords, error) { return a.Records(), nil })
+	if a.Keyring != nil {
+		addKeyring(mux, a.Keyring)
+	}
 	p := people{a.Store, a.Accounts, a.Queue, a.Now}
 	p.add(mux)
 	p.addSenders(mux, a.Networks)

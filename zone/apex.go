@@ -115,20 +115,21 @@ func await(ctx context.Context, tell func([]Awaited), look func() ([]Awaited, er
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return errors.Join(notSeen(missing), err, ctx.Err())
+			return notSeen(missing, err, ctx.Err())
 		}
 	}
 }
 
-func notSeen(missing []Awaited) error {
-	if len(missing) == 0 {
-		return nil
+// notSeen says on one line what was missing when the time was over.
+func notSeen(missing []Awaited, failed, ended error) error {
+	if failed != nil {
+		return fmt.Errorf("%w: %w", failed, ended)
 	}
 	lines := make([]string, 0, len(missing))
 	for _, m := range missing {
 		lines = append(lines, m.String())
 	}
-	return fmt.Errorf("not seen yet: %s", strings.Join(lines, ", "))
+	return fmt.Errorf("not seen yet: %s: %w", strings.Join(lines, ", "), ended)
 }
 
 // Missing is one look at every name server of the zone: what the changes have made and
