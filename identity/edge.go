@@ -154,7 +154,8 @@ func (i *Identity) exchangerOf(ctx context.Context, d mail.Domain) mail.Domain {
 // question asks one server from one address.
 type question func(ctx context.Context, from netip.Addr, to netip.AddrPort) (netip.Addr, error)
 
-// asks are the questions for one host: one in each family that both sides have.
+// asks are the questions for one host: one in each family that it has and that mail
+// leaves over.
 func (i *Identity) asks(ctx context.Context, e Edge, host mail.Domain, how string, port uint16, q question) (asks []func() Sighting) {
 	by := fmt.Sprintf("%s (%s)", host, how)
 	ips, err := world.LookupHost(ctx, i.world, host)
@@ -163,7 +164,7 @@ func (i *Identity) asks(ctx context.Context, e Edge, host mail.Domain, how strin
 	}
 	seen := map[bool]bool{}
 	for _, ip := range ips {
-		if seen[ip.Is4()] {
+		if seen[ip.Is4()] || !e.sendsOver(ip.Is4()) {
 			continue // one server of each family is enough
 		}
 		seen[ip.Is4()] = true
@@ -180,6 +181,12 @@ func (i *Identity) asks(ctx context.Context, e Edge, host mail.Domain, how strin
 		}
 	}
 	return asks
+}
+
+// sendsOver reports whether mail leaves over a family: over those of the addresses
+// configured, and over any where there are none.
+func (e Edge) sendsOver(four bool) bool {
+	return len(e.Configured) == 0 || slices.ContainsFunc(e.Configured, func(ip netip.Addr) bool { return ip.Is4() == four })
 }
 
 // origins are the addresses to ask from in one family: our own, or else whatever the

@@ -112,6 +112,8 @@ mute.edge.example. 300 A 127.10.201.3
 refusing.edge.example. 300 A 127.10.201.4
 stun.edge.example. 300 A 127.10.201.5
 nat.edge.example. 300 A 127.10.201.6
+both.edge.example. 300 A 127.10.201.1
+both.edge.example. 300 AAAA 2001:db8::7f0a:c901
 mail.edge.example. 300 MX 20 lying.edge.example.
 mail.edge.example. 300 MX 10 honest.edge.example.
 `
@@ -169,6 +171,9 @@ func TestFindEdge(t *testing.T) {
 	}
 	if e = find("127.10.200.7", domain("mail")); len(e.Problems) != 0 || e.Sightings[0].By != "honest.edge.example (EHLO)" {
 		t.Errorf("the best MX of a domain: %+v", e)
+	}
+	if e = find("127.10.200.7", domain("both")); len(e.Problems) != 0 || len(e.Sightings) != 2 {
+		t.Errorf("a family that mail does not leave over was asked: %+v", e)
 	}
 	if e = find("203.0.113.7", domain("nat")); len(e.Local) != 0 || e.Sightings[0].From.IsValid() || e.Sightings[0].Seen != e.Configured[0] {
 		t.Errorf("behind a translator: %+v", e)
