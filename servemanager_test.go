@@ -18,10 +18,11 @@ import (
 	"github.com/allgreen-mail/allgreen/smtp"
 )
 
-// manager is the socket on which a service manager listens.
+// manager is the socket on which a service manager listens, and what it heard that nobody
+// has asked for yet.
 type manager struct {
-	t    *testing.T
-	conn *net.UnixConn
+	t     *testing.T
+	heard chan string
 }
 
 func listenAsManager(t *testing.T, path string) manager {
@@ -30,28 +31,39 @@ func listenAsManager(t *testing.T, path string) manager {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
-	return manager{t, conn}
+	m := manager{t, make(chan string, 10_000)}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		var b [512]byte
+		for {
+			n, err := conn.Read(b[:])
+			if err != nil {
+				return // the test has ended
+			}
+			m.heard <- string(b[:n])
+		}
+	}()
+	t.Cleanup(func() {
+		conn.Close()
+		<-ended
+	})
+	return m
 }
 
 // hears waits until it is told a state.
 func (m manager) hears(want string) {
 	m.t.Helper()
-	if err := m.conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
-		m.t.Fatal(err)
-	}
-	var before []string
+	late := time.After(time.Minute)
 	for {
-		var b [512]byte
-		n, err := m.conn.Read(b[:])
-		if err != nil {
-			m.t.Fatalf("%s was never said, only %q: %v", want, before, err)
+		select {
+		case said := <-m.heard:
+			if said == want {
+				return
+			}
+		case <-late:
+			m.t.Fatalf("%s was never said", want)
 		}
-		said := string(b[:n])
-		if said == want {
-			return
-		}
-		before = append(before, said)
 	}
 }
 

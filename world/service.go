@@ -98,9 +98,16 @@ func (s *Service) Tell(ctx context.Context, state string) error {
 		return fmt.Errorf("telling the service manager: %w", err)
 	}
 	defer conn.Close()
+	// A manager whose queue is full must not hold us up.
+	if err := conn.SetWriteDeadline(time.Now().Add(tellTime)); err != nil { // deadline
+		return fmt.Errorf("telling the service manager: %w", err)
+	}
 	_, err = conn.Write([]byte(state))
 	return err
 }
+
+// tellTime is how long a manager may take to listen.
+const tellTime = time.Second
 
 // Watchdog is how often Tell must say "WATCHDOG=1": half of what the manager
 // waits. Zero: nobody watches.

@@ -190,3 +190,27 @@ func answerOnInherited(t *testing.T) {
 	conn.Write([]byte(strconv.Itoa(os.Getpid())))
 	conn.Close()
 }
+
+// TestTellingTheDeaf: a manager that does not read holds nobody up for long.
+func TestTellingTheDeaf(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	w := machine()
+	s, err := w.ServiceOf(func(name string) string { return map[string]string{"NOTIFY_SOCKET": path}[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100_000 { // more than any queue holds
+		if err := s.Tell(t.Context(), "WATCHDOG=1"); err != nil {
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error(err)
+			}
+			return
+		}
+	}
+	t.Error("everything was heard")
+}
