@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,12 +25,13 @@ import (
 // plays its whole battery on port 25 alone, so each listener stands there at an address
 // of its own, or behind a bridge that speaks plain SMTP there.
 func TestServeRelaysForNobody(t *testing.T) {
+	lmtp := filepath.Join(t.TempDir(), "lmtp.sock")
 	v := settle(t, `
 [listen]
 smtp = ["127.11.0.10:25"]
 submission = [":587", "127.11.0.12:25"]
 device = ["127.11.0.11:25"]
-lmtp = ["127.11.0.10:24"]
+lmtp = ["unix:`+lmtp+`"]
 
 [[device]]
 name = "printer"
@@ -37,7 +39,7 @@ networks = ["127.11.7.16/28"]
 from = ["printer@allgreen.example"]
 `, lab.Options{})
 	v.bridge(t, "127.11.0.13:25", v.overTLS)
-	v.bridge(t, "127.11.0.14:25", v.overLMTP)
+	v.bridge(t, "127.11.0.14:25", func(ctx context.Context, near net.Conn) error { return v.overLMTP(ctx, near, lmtp) })
 	for listener, target := range map[string]string{"smtp": "127.11.0.10", "submission": "127.11.0.12", "submissions": "127.11.0.13", "lmtp": "127.11.0.14"} {
 		t.Run(listener, func(t *testing.T) { isClosed(t, target) })
 	}
@@ -144,8 +146,8 @@ func (v village) overTLS(ctx context.Context, near net.Conn) error {
 
 // overLMTP carries to the listener for LMTP, whose greeting has another name and whose
 // answers to the end of the data are one for each recipient: strangers have none.
-func (v village) overLMTP(ctx context.Context, near net.Conn) error {
-	far, err := v.world.Dial(ctx, v.home.address(24))
+func (v village) overLMTP(ctx context.Context, near net.Conn, socket string) error {
+	far, err := v.world.DialUnix(ctx, socket)
 	if err != nil {
 		return err
 	}
