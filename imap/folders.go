@@ -65,7 +65,12 @@ func (s *session) delete(ctx context.Context, cmd *syntax.Command) (answer, erro
 	if name == "INBOX" {
 		return answer{}, no("CANNOT", "There is always an INBOX")
 	}
-	return answer{}, s.change(ctx, func(tx *store.Tx) error { return mailbox.RemoveFolder(tx, s.account(), name) })
+	err := s.change(ctx, func(tx *store.Tx) error { return mailbox.RemoveFolder(tx, s.account(), name) })
+	if err == nil && s.view != nil && s.view.name == name {
+		s.leave()
+		s.untagged("OK [CLOSED] the folder that was open is no more")
+	}
+	return answer{}, err
 }
 
 // rename is RENAME (RFC 9051 section 6.3.6).

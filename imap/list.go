@@ -117,13 +117,15 @@ func (n *node) selects(l *syntax.List) bool {
 	return true
 }
 
-// mark notes which names stand above selected ones that the patterns do not reach.
+// mark notes which names stand above selected ones: for RECURSIVEMATCH (RFC 9051 section
+// 6.3.9.6), and for LSUB where its patterns do not reach those (RFC 3501 section 6.3.9).
 func (f *forest) mark(l *syntax.List) {
-	if !l.Recursive && !(l.Subscribed && !l.Extended) {
+	lsub := l.Subscribed && !l.Extended
+	if !l.Recursive && !lsub {
 		return
 	}
 	for _, n := range f.nodes {
-		if !n.selects(l) || l.Recursive && matchesAny(l, n.name) && !l.Recursive {
+		if !n.selects(l) || lsub && matchesAny(l, n.name) {
 			continue
 		}
 		for above := range aboves(n.name) {

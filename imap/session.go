@@ -299,6 +299,9 @@ func (s *session) answer(ctx context.Context, cmd *syntax.Command, c command, a 
 
 // agree answers OK.
 func (s *session) agree(cmd *syntax.Command, a answer) {
+	if s.who.Kind != account.Nobody {
+		s.errors = 0 // who stays for days errs now and then
+	}
 	s.out.Raw(cmd.Tag).Raw(" OK ")
 	if a.code != "" {
 		s.out.Raw("[").Raw(a.code).Raw("] ")
