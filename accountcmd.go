@@ -29,6 +29,7 @@ type accountCommand struct {
 	Alias       aliasCommand         `cmd:"" help:"Have an address lead to others; list and remove such addresses."`
 	Token       tokenCommand         `cmd:"" help:"Let a program send over HTTP; list and remove tokens."`
 	Device      deviceCommand        `cmd:"" help:"Let a device send by its network; list and remove devices."`
+	Sieve       sieveCommand         `cmd:"" help:"Keep an account's mail filters (Sieve): check, put, list, show, activate, remove."`
 	Held        accountHeldCommand   `cmd:"" help:"List the senders whose mail waits."`
 	Hold        accountHoldCommand   `cmd:"" help:"Have all mail of a sender wait."`
 	Free        accountFreeCommand   `cmd:"" help:"Let a sender go on: what waited goes out, or is dropped."`

@@ -81,7 +81,7 @@ func (s *server) writeAlert(ctx context.Context, subject, text string, about mai
 		return err
 	}
 	m := accept.Message{
-		Trace: trace, Spool: spool, Received: now,
+		Trace: trace, Spool: spool, Received: now, Unfiltered: true,
 		Deliveries: []accept.Delivery{{To: to.Address, Destination: account.Destination{Mailboxes: []account.Target{to}}}},
 	}
 	if about != "" {

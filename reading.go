@@ -7,9 +7,12 @@ import (
 	"sync"
 
 	"github.com/allgreen-mail/allgreen/config"
+	"github.com/allgreen-mail/allgreen/dialogue"
 	"github.com/allgreen-mail/allgreen/identity"
 	"github.com/allgreen-mail/allgreen/imap"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/managesieve"
+	"github.com/allgreen-mail/allgreen/pop3"
 	"github.com/allgreen-mail/allgreen/web"
 )
 
@@ -17,7 +20,8 @@ import (
 // generation: programs stay connected for days, and nothing of what a reload changes is
 // a reason to end that.
 type reading struct {
-	imap, imaps *imap.Server
+	imap, imaps              *imap.Server
+	pop3, pop3s, managesieve *dialogue.Server
 }
 
 func newReading(s *server, c *config.Config) *reading {
@@ -27,7 +31,33 @@ func newReading(s *server, c *config.Config) *reading {
 	}
 	implicit := o
 	implicit.ImplicitTLS = true
-	return &reading{imap.NewServer(o), imap.NewServer(implicit)}
+	r := &reading{imap: imap.NewServer(o), imaps: imap.NewServer(implicit)}
+	fetch := pop3.Options{Name: s.named(c, pop3Name), TLS: s.identity.TLS(identity.POP3), Store: s.store, Accounts: s.accounts, Log: s.log}
+	r.pop3 = pop3.NewServer(fetch)
+	fetch.ImplicitTLS = true
+	r.pop3s = pop3.NewServer(fetch)
+	r.managesieve = managesieve.NewServer(managesieve.Options{
+		Name: s.named(c, imapName), TLS: s.identity.TLS(identity.IMAP), Store: s.store, Accounts: s.accounts, Log: s.log,
+	})
+	return r
+}
+
+// named gives a name by the configuration that counts now; before there is one, by c.
+func (s *server) named(c *config.Config, name func(*config.Config) mail.Domain) func() mail.Domain {
+	return func() mail.Domain {
+		if now := s.now.Load(); now != nil {
+			return name(now.settings)
+		}
+		return name(c)
+	}
+}
+
+// pop3Name is the name under which mail programs fetch.
+func pop3Name(c *config.Config) mail.Domain {
+	if c.Names.POP3.IsZero() {
+		return imapName(c)
+	}
+	return c.Names.POP3
 }
 
 // imapName is the name under which mail programs read.
@@ -46,10 +76,24 @@ func (g *generation) readingDoors() []*door {
 	for _, s := range r.servers() {
 		s.Restate(imapName(g.settings), int64(g.settings.Receive.MaxSize))
 	}
-	return []*door{g.readingDoor("imap", l.IMAP, r.imap), g.readingDoor("imaps", l.IMAPS, r.imaps)}
+	return []*door{
+		g.readingDoor("imap", l.IMAP, r.imap), g.readingDoor("imaps", l.IMAPS, r.imaps),
+		g.readingDoor("pop3", l.POP3, r.pop3), g.readingDoor("pop3s", l.POP3S, r.pop3s),
+		g.readingDoor("managesieve", l.ManageSieve, r.managesieve),
+	}
 }
 
-func (g *generation) readingDoor(service string, sockets []config.Socket, s *imap.Server) *door {
+// mailServer is what serves mail programs.
+type mailServer interface {
+	Serve(ctx context.Context, l net.Listener) error
+	Shutdown(ctx context.Context) error
+}
+
+func (r *reading) all() []mailServer {
+	return []mailServer{r.imap, r.imaps, r.pop3, r.pop3s, r.managesieve}
+}
+
+func (g *generation) readingDoor(service string, sockets []config.Socket, s mailServer) *door {
 	return &door{service: service, sockets: sockets, serve: func(l net.Listener) error {
 		return s.Serve(context.WithoutCancel(g.ctx), l)
 	}}
@@ -61,8 +105,8 @@ func (r *reading) shutdown(ctx context.Context) error {
 		return nil
 	}
 	var ending sync.WaitGroup
-	errs := make([]error, len(r.servers()))
-	for i, s := range r.servers() {
+	errs := make([]error, len(r.all()))
+	for i, s := range r.all() {
 		ending.Go(func() { errs[i] = s.Shutdown(ctx) })
 	}
 	ending.Wait()
@@ -89,5 +133,23 @@ func (r *reading) figures() []web.Family {
 			each(emit, func(t imap.Stats) float64 { return float64(t.Refused) }, "refused")
 			each(emit, func(t imap.Stats) float64 { return float64(t.Faults) }, "not understood")
 		}},
+		{Name: "mail_program_sessions", Help: "Mail programs connected by POP3 and ManageSieve now.", Shape: web.Gauge, Labels: []string{"listener"}, Read: func(emit func(float64, ...string)) {
+			for i, s := range r.talking() {
+				emit(float64(s.Stats().Open), talkingNames[i])
+			}
+		}},
+		{Name: "mail_program_logins_total", Help: "Logins by POP3 and ManageSieve.", Labels: []string{"listener", "outcome"}, Read: func(emit func(float64, ...string)) {
+			for i, s := range r.talking() {
+				emit(float64(s.Stats().Logins), talkingNames[i], "accepted")
+				emit(float64(s.Stats().FailedLogins), talkingNames[i], "refused")
+			}
+		}},
 	}
 }
+
+func (r *reading) talking() []*dialogue.Server {
+	return []*dialogue.Server{r.pop3, r.pop3s, r.managesieve}
+}
+
+// talkingNames are the listeners of those, in their order.
+var talkingNames = []string{"pop3", "pop3s", "managesieve"}

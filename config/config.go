@@ -55,6 +55,9 @@ type Listen struct {
 	Submissions []Socket       `toml:"submissions"`
 	IMAP        []Socket       `toml:"imap"`
 	IMAPS       []Socket       `toml:"imaps"`
+	POP3        []Socket       `toml:"pop3"`
+	POP3S       []Socket       `toml:"pop3s"`
+	ManageSieve []Socket       `toml:"managesieve"`
 	HTTP        []Socket       `toml:"http"`
 	HTTPS       []Socket       `toml:"https"`
 	LMTP        []Socket       `toml:"lmtp"`

@@ -122,7 +122,8 @@ func (j *judgement) collisions() {
 		key     string
 		sockets []Socket
 	}{
-		{"smtp", l.SMTP}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"imap", l.IMAP}, {"imaps", l.IMAPS}, {"http", l.HTTP},
+		{"smtp", l.SMTP}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"imap", l.IMAP}, {"imaps", l.IMAPS},
+		{"pop3", l.POP3}, {"pop3s", l.POP3S}, {"managesieve", l.ManageSieve}, {"http", l.HTTP},
 		{"https", l.HTTPS}, {"lmtp", l.LMTP}, {"metrics", l.Metrics}, {"device", l.Device},
 	} {
 		for i, s := range service.sockets {

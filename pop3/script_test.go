@@ -22,7 +22,7 @@ import (
 
 func server(h *dialoguetest.House, implicit bool) *dialogue.Server {
 	return pop3.NewServer(pop3.Options{
-		Name: mail.MustParseDomain(dialoguetest.Name), TLS: h.TLS, ImplicitTLS: implicit, Store: h.Store, Accounts: h.Accounts, Log: h.Log,
+		Name: func() mail.Domain { return mail.MustParseDomain(dialoguetest.Name) }, TLS: h.TLS, ImplicitTLS: implicit, Store: h.Store, Accounts: h.Accounts, Log: h.Log,
 	})
 }
 

@@ -18,9 +18,9 @@ import (
 // Options are the choices of one server. Name, Store and Accounts must be set; the zero
 // values of the others are safe.
 type Options struct {
-	Name        mail.Domain // in the greeting
-	TLS         *tls.Config // nil: no STLS, and so no login
-	ImplicitTLS bool        // TLS comes first, as on port 995 (RFC 8314)
+	Name        func() mail.Domain // in the greeting; asked for each
+	TLS         *tls.Config        // nil: no STLS, and so no login
+	ImplicitTLS bool               // TLS comes first, as on port 995 (RFC 8314)
 	Store       *store.Store
 	Accounts    *account.Directory
 
@@ -40,7 +40,7 @@ func NewServer(o Options) *dialogue.Server {
 		Service: "pop3", TLS: o.TLS, ImplicitTLS: o.ImplicitTLS, Accounts: o.Accounts, Busy: "-ERR [SYS/TEMP] too many connections, try again later",
 		MaxConnections: o.MaxConnections, IdleTimeout: cmp.Or(o.IdleTimeout, 10*time.Minute), Log: o.Log,
 		Talk: func(ctx context.Context, c *dialogue.Conn) error {
-			s := &session{Conn: c, name: o.Name.String(), store: o.Store, log: log}
+			s := &session{Conn: c, name: o.Name().String(), store: o.Store, log: log}
 			return s.talk(ctx)
 		},
 	})

@@ -28,7 +28,7 @@ func Put(tx *store.Tx, r Reply) (bool, error) {
 	if err != nil || !due {
 		return false, err
 	}
-	text, err := json.Marshal(r)
+	text, err := json.Marshal(kept{r, r.To.String(), r.From.String()})
 	if err != nil {
 		return false, fmt.Errorf("keep an answer: %w", err)
 	}
@@ -57,6 +57,21 @@ func Tell(tx *store.Tx, account int64, whom, what string, again time.Duration) (
 	return n > 0, nil
 }
 
+// kept is an answer as it waits: addresses in words, for they are no JSON themselves.
+type kept struct {
+	Reply
+	To, From string
+}
+
+// reply is the answer again.
+func (k kept) reply() (r Reply, err error) {
+	r = k.Reply
+	if r.To, err = mail.ParseAddress(k.To); err == nil {
+		r.From, err = mail.ParseAddress(k.From)
+	}
+	return r, err
+}
+
 // waiting is an answer and the number it waits under.
 type waiting struct {
 	id    int64
@@ -79,7 +94,11 @@ func pending(ctx context.Context, st *store.Store, after int64, limit int) (all 
 			if err := rows.Scan(&w.id, &w.made, &text); err != nil {
 				return err
 			}
-			if err := json.Unmarshal([]byte(text), &w.reply); err != nil {
+			var k kept
+			if err = json.Unmarshal([]byte(text), &k); err == nil {
+				w.reply, err = k.reply()
+			}
+			if err != nil {
 				return fmt.Errorf("answer %d: %w", w.id, err)
 			}
 			all = append(all, w)

@@ -235,6 +235,9 @@ func TestSender(t *testing.T) {
 			if had, ok := keys[who]; ok && had != key {
 				h.Errorf("%s: keys %s and %s", who, had, key)
 			}
+			if want := reply(); r.To.Domain != joe.Domain || r.From != anna || r.Text != want.Text || r.Again != want.Again {
+				h.Errorf("came out as %+v", r)
+			}
 			again := keys[who] != ""
 			keys[who] = key
 			order = append(order, who)

@@ -79,6 +79,7 @@ func (a Administration) Handler() http.Handler {
 	p.add(mux)
 	p.addSenders(mux, a.Networks)
 	p.addMail(mux)
+	p.addSieve(mux)
 	addQueue(mux, a.Queue)
 	addLog(mux, a.Store)
 	backups{a.Backups, a.Jobs}.add(mux)
