@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"log/slog"
 	"math/big"
@@ -74,7 +75,7 @@ func (h *House) certify() {
 		h.Fatal(err)
 	}
 	now := time.Now() // elapsed: certificates are judged by the clients' clocks
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{Name, "localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: Name}, DNSNames: []string{Name, "localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true}
 	if h.cert, err = x509.CreateCertificate(rand.Reader, template, template, key.Public(), key); err != nil {
 		h.Fatal(err)
