@@ -44,7 +44,7 @@ func objects(seed uint64) [][]byte {
 	random := rand.New(rand.NewPCG(seed, 0))
 	var all [][]byte
 	for i := range 60 {
-		size := random.IntN(20_000)
+		size := random.IntN(8_000)
 		switch i {
 		case 20:
 			size = 1<<20 + random.IntN(1<<18)
@@ -79,7 +79,7 @@ func publish(t testing.TB, r *repository.Repository, at time.Time, all [][]byte)
 		return "", err
 	}
 	defer w.Close()
-	w.PackSize = 200_000
+	w.PackSize = 80_000
 	var root []byte
 	for i, data := range all {
 		var d repository.Digest
