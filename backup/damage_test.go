@@ -32,6 +32,7 @@ func TestDamagedMessages(t *testing.T) {
 		}
 	}
 	h.put(h.folder(anna, "Sent"), h.randomText(2<<20), 0)
+	h.clock.now = h.clock.now.Add(time.Hour) // of two of the same second nobody knows which is the newer
 	h.backup()
 	sizes := map[string]int{}
 	err := filepath.WalkDir(h.place, func(path string, d fs.DirEntry, err error) error {
