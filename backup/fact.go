@@ -120,13 +120,6 @@ func UnderWay(ctx context.Context, st *store.Store) (bool, error) {
 	return n > 0, err
 }
 
-// run is one line of what was tried.
-type run struct {
-	Started, Ended time.Time
-	Snapshot       string
-	Error          string
-}
-
 func beginRun(ctx context.Context, st *store.Store) (id int64, err error) {
 	err = st.Write(ctx, func(tx *store.Tx) error {
 		id, err = tx.Insert(`INSERT INTO backup_run (started, ended, snapshot, error) VALUES ($1, 0, '', '')`, tx.Now())

@@ -32,12 +32,11 @@ type IMAPOptions struct {
 // IMAP is a mailbox on another server. It is only read: folders are opened with
 // EXAMINE and messages fetched with PEEK, so nothing there becomes seen.
 type IMAP struct {
-	options   IMAPOptions
-	client    *imapclient.Client
-	delimiter string
-	names     map[string]string // folder -> name there
-	spool     spool
-	stop      func() bool
+	options IMAPOptions
+	client  *imapclient.Client
+	names   map[string]string // folder -> name there
+	spool   spool
+	stop    func() bool
 }
 
 // imapPorts are those of RFC 8314 and, with STARTTLS, RFC 9051.

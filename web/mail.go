@@ -140,7 +140,6 @@ func (b *begun) Write(p []byte) (int, error) {
 type Mailbox struct {
 	client  *Client
 	address string
-	source  string
 	place   MailPlace
 	held    bytes.Buffer // frames that were not sent yet
 	count   int

@@ -197,14 +197,11 @@ func TestPruneFreesRoom(t *testing.T) {
 	if lost := readBack(t, r, name, mixed); len(lost) > 0 || len(verify(t, r)) > 0 {
 		t.Errorf("%d objects are gone, %v", len(lost), verify(t, r))
 	}
-	for _, data := range objects(1)[5:] {
-		in, err := r.NewReader(t.Context())
-		must(t, err)
-		if _, err := in.Get(t.Context(), repository.Sum(data)); !errors.Is(err, repository.ErrMissing) {
-			t.Fatalf("what nobody needs is still there: %v", err)
-		}
-		must(t, in.Close())
-		break
+	in, err := r.NewReader(t.Context())
+	must(t, err)
+	defer in.Close()
+	if _, err := in.Get(t.Context(), repository.Sum(objects(1)[5])); !errors.Is(err, repository.ErrMissing) {
+		t.Fatalf("what nobody needs is still there: %v", err)
 	}
 }
 

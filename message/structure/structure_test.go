@@ -175,8 +175,7 @@ func TestAddresses(t *testing.T) {
 		`(only a comment)`:                 ``,
 		`First.Last@x, O'Brien <o'b@x.ie>`: `(NIL NIL "First.Last" "x")("O'Brien" NIL "o'b" "x.ie")`,
 	} {
-		var e structure.Envelope
-		e = read(t, "Cc: "+body+"\r\n\r\n").Envelope
+		e := read(t, "Cc: "+body+"\r\n\r\n").Envelope
 		got := string(e.Append(nil))
 		want := "(NIL NIL NIL NIL NIL NIL (" + want + ") NIL NIL NIL)"
 		if want = strings.Replace(want, "()", "NIL", 1); got != want {
