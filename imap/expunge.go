@@ -2,6 +2,7 @@ package imap
 
 import (
 	"context"
+	"slices"
 
 	"github.com/allgreen-mail/allgreen/imap/syntax"
 	"github.com/allgreen-mail/allgreen/mailbox"
@@ -47,17 +48,25 @@ func (s *session) expungeDeleted(ctx context.Context, uids []mailbox.UIDRange) (
 	if err != nil || len(deleted) == 0 {
 		return 0, err
 	}
-	found := mailbox.Ranges(deleted)
-	err = s.store().Write(ctx, func(tx *store.Tx) error {
-		if err := find(tx, found); err != nil {
+	for some := range slices.Chunk(slices.Clone(deleted), expungeAtOnce) {
+		among := mailbox.Ranges(some)
+		err = s.store().Write(ctx, func(tx *store.Tx) error {
+			if err := find(tx, among); err != nil {
+				return err
+			}
+			if _, err := mailbox.Expunge(tx, s.view.folder, deleted); err != nil {
+				return err
+			}
+			f, err := mailbox.FolderByID(tx, s.view.folder)
+			modseq = f.ModSeq
 			return err
+		})
+		if err != nil {
+			return 0, err
 		}
-		if _, err := mailbox.Expunge(tx, s.view.folder, deleted); err != nil {
-			return err
-		}
-		f, err := mailbox.FolderByID(tx, s.view.folder)
-		modseq = f.ModSeq
-		return err
-	})
-	return modseq, err
+	}
+	return modseq, nil
 }
+
+// expungeAtOnce is how many messages one transaction takes: others wait for it.
+const expungeAtOnce = 2000

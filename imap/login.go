@@ -125,6 +125,7 @@ func (s *session) enter(p account.Principal, user, mechanism string, err error) 
 		return answer{}, s.failed(user, mechanism, err)
 	}
 	s.who = p
+	s.member.Store(int64(p.Account))
 	s.settle()
 	s.server.stats.logins.Add(1)
 	s.server.options.Log.Info("login", "service", "imap", "as", p.Name, "client", s.remote, "mechanism", mechanism)

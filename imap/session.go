@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/imap/syntax"
@@ -45,6 +46,7 @@ type session struct {
 	errors  int
 
 	who       account.Principal // after the login
+	member    atomic.Int64      // the same as an account.ID, for Guard
 	utf8      bool              // UTF8=ACCEPT or IMAP4rev2 is enabled
 	rev2      bool              // IMAP4rev2 is enabled
 	condstore bool              // MODSEQ is told with every change

@@ -47,7 +47,7 @@ func OpenIndex(ctx context.Context, o IndexOptions) (*Index, error) {
 	}
 	x := &Index{main: o.Store, table: textSQLite{}, log: o.Log}
 	where := store.Options{Dir: filepath.Join(o.Dir, "index"), PostgreSQL: o.PostgreSQL,
-		Schemas: []store.Schema{textSchema()}, Clock: o.Clock, LogSize: indexLogSize, Log: o.Log}
+		Schemas: []store.Schema{textSchema()}, Clock: o.Clock, LogSize: indexLogSize, Cache: indexCache, Log: o.Log}
 	var err error
 	if x.text, err = store.Open(ctx, where); errors.Is(err, store.ErrCorrupt) && o.PostgreSQL == "" {
 		o.Log.Warn("the index of words is damaged and will be made again", slog.Any("error", err))
@@ -69,6 +69,9 @@ func NoIndex(st *store.Store) *Index { return &Index{main: st, log: slog.New(slo
 
 // indexLogSize keeps the log of the embedded index small: a batch is some megabytes.
 const indexLogSize = 16 << 20
+
+// indexCache is small: the writer of the index appends, and hardly reads.
+const indexCache = 4 << 20
 
 // Close closes the index. Run must have ended.
 func (x *Index) Close() error {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 // Sizes of the embedded engine.
 const (
 	sqliteReaders   = 4
-	writerCacheKiB  = 24 << 10
+	writerCache     = 24 << 20 // bytes
 	readerCacheKiB  = 2 << 10
 	sqlitePageBytes = 8192 // 4 KB costs a fifth more time with bodies of 50 KB, 16 KB doubles what a small commit writes
 )
@@ -53,7 +54,7 @@ func openSQLite(s *Store, file string) (engine, error) {
 	}
 	// The page size and auto_vacuum hold for a file that is made now; FULL syncs the
 	// log at each commit; checkpoints are made beside the writer, see checkpointer.
-	if e.writer, err = e.connect(writerCacheKiB, "auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = FULL"); err != nil {
+	if e.writer, err = e.connect(int(cmp.Or(s.options.Cache, writerCache)>>10), "auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = FULL"); err != nil {
 		return nil, err
 	}
 	if err := e.prepareLog(); err != nil {

@@ -50,6 +50,9 @@ type Options struct {
 	// LogSize is the number of bytes after which the log of the embedded engine is
 	// copied into the database. Zero: 16 MB.
 	LogSize int64
+	// Cache is the number of bytes of pages that the writer of the embedded engine
+	// keeps in memory. Zero: 24 MB.
+	Cache int64
 	// MinFree is the number of bytes that must stay free on the disk of Dir; below,
 	// Room gives ErrFull. Zero: 256 MB. Negative: no such limit.
 	MinFree int64
