@@ -23,14 +23,14 @@ func TestSystemdUnits(t *testing.T) {
 	dir := t.TempDir()
 	units, err := filepath.Glob("packaging/systemd/allgreen*.s*t")
 	service := "packaging/systemd/allgreen.service"
-	if err != nil || len(units) != 7 {
+	if err != nil || len(units) != 10 {
 		t.Fatalf("socket units %q, %v", units, err)
 	}
 	args := []string{"verify", "--man=no"}
 	listen := config.Defaults().Listen
 	ports := map[string][]config.Socket{
 		"smtp": listen.SMTP, "submission": listen.Submission, "submissions": listen.Submissions,
-		"imap": listen.IMAP, "imaps": listen.IMAPS, "http": listen.HTTP, "https": listen.HTTPS,
+		"imap": listen.IMAP, "imaps": listen.IMAPS, "pop3": listen.POP3, "pop3s": listen.POP3S, "managesieve": listen.ManageSieve, "http": listen.HTTP, "https": listen.HTTPS,
 	}
 	for _, path := range append(units, service) {
 		text, err := os.ReadFile(path)
