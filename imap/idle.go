@@ -25,6 +25,7 @@ func (s *session) idle(ctx context.Context, _ *syntax.Command) (answer, error) {
 	defer cancel()
 	var telling sync.WaitGroup
 	if s.view != nil {
+		s.lent = true
 		telling.Go(func() { s.tellNews(ctx) })
 	}
 	s.in.shrink()
@@ -33,6 +34,7 @@ func (s *session) idle(ctx context.Context, _ *syntax.Command) (answer, error) {
 	s.begun = true
 	cancel()
 	telling.Wait()
+	s.lent = false
 	switch {
 	case err != nil:
 		s.misread(err)

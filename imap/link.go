@@ -35,6 +35,7 @@ type link struct {
 	in     input
 	out    *syntax.Writer
 
+	lent  bool      // out is with the watch of an IDLE
 	begun bool      // a command has begun to come
 	ends  time.Time // when a client that has not logged in must go; zero: it has
 	lost  error     // why the connection gives nothing more
@@ -66,8 +67,10 @@ func (o *outward) Write(octets []byte) (int, error) {
 // await goes before every read: what waits is sent, and the clock is set. Only who waits
 // for a command is woken when the server stops.
 func (l *link) await() error {
-	if err := l.out.Flush(); err != nil {
-		return err
+	if !l.lent {
+		if err := l.out.Flush(); err != nil {
+			return err
+		}
 	}
 	until := l.until()
 	l.mu.Lock()
