@@ -24,6 +24,6 @@
 // it was: a crash in between repeats an alert and loses none. What turned green or
 // does not apply from the start is no news.
 //
-// The gate before sending asks Reds, and the pages ask Rows and History. Nothing here
-// looks at the world.
+// Nothing here looks at the world, and nothing asks this room yet: Reds is made for a gate
+// before sending, Rows and History for pages, Untold for a watch.
 package standing

@@ -163,7 +163,7 @@ func (im *importing) commit(ctx context.Context) error {
 			return err
 		}
 		for i := range im.batch {
-			if err := im.store1(tx, folder.ID, &im.batch[i], &taken); err != nil {
+			if err := im.keep(tx, folder.ID, &im.batch[i], &taken); err != nil {
 				return err
 			}
 		}
@@ -178,8 +178,8 @@ func (im *importing) commit(ctx context.Context) error {
 	return nil
 }
 
-// store1 stores a message unless it is known.
-func (im *importing) store1(tx *store.Tx, folder mailbox.FolderID, a *arrival, taken *Taken) error {
+// keep stores a message unless it is known.
+func (im *importing) keep(tx *store.Tx, folder mailbox.FolderID, a *arrival, taken *Taken) error {
 	n, err := tx.Exec(`INSERT INTO transfer_known (account, source, folder, key) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
 		im.place.Account, im.place.Source, im.place.Folder.Name, a.key)
 	if err != nil {
