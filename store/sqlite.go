@@ -107,7 +107,7 @@ func (e *sqliteEngine) prepareLog() error {
 	if err := e.mustBe("journal_mode", "wal"); err != nil {
 		return err
 	}
-	return errors.Join(e.writer.openLog(), joinLog(e.writer), joinDatabase(e.writer)) // into which the last to close copies the log
+	return errors.Join(e.writer.openLog(), joinLog(e.writer))
 }
 
 // mustBe checks a pragma that SQLite may silently not follow.

@@ -34,7 +34,7 @@ func startCheckpointer(e *sqliteEngine) (*checkpointer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(conn.openLog(), spareLog(conn), joinDatabase(conn)); err != nil {
+	if err := errors.Join(conn.openLog(), spareLog(conn)); err != nil {
 		conn.close()
 		return nil, err
 	}

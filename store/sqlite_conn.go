@@ -19,7 +19,7 @@ type sqliteConn struct {
 	out   uintptr // C memory for results by pointer
 	stmts map[string]*sqliteStmt
 
-	joined []*joinedFile // through which it writes
+	joined *joinedFile // through which it writes the log; nil: as SQLite does it
 
 	wrote  bool  // a statement that changes something ran since this was set to false
 	failed error // what SQLite last refused since this was set to nil
@@ -71,8 +71,8 @@ func (c *sqliteConn) close() error {
 		}
 		c.db = 0
 	}
-	for _, j := range c.joined {
-		j.free(c.tls)
+	if c.joined != nil {
+		c.joined.free(c.tls)
 	}
 	libc.Xfree(c.tls, c.out)
 	c.tls.Close()

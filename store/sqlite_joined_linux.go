@@ -9,15 +9,16 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// joinedFile stands between SQLite and one of its files. SQLite writes a log frame by
-// frame, header and page apart, and a database page by page, although nobody may look at them
-// before they are synced; so what is written side by side is kept until then, and
-// goes out in one system call. And it syncs the data only: SQLite as it is compiled
-// for Go asks for the times of the file too, for which a file system writes its
-// journal each time.
+// joinedFile stands between SQLite and its log. SQLite writes that frame by frame,
+// header and page apart, although nobody may look at them before they are synced; so
+// what is written side by side is kept until then, and goes out in one system call.
+// And it syncs the data only: SQLite as it is compiled for Go asks for the times of
+// the file too, for which a file system writes its journal each time.
 //
-// That holds for a connection with synchronous = FULL, which syncs before it
-// tells anybody of frames or pages, and reads them itself through here.
+// That holds for a connection with synchronous = FULL, which syncs before it tells
+// anybody of frames, and reads them itself through here. It does not hold for the
+// database: of pages that a checkpoint has copied SQLite tells before it syncs them,
+// and readers take them from the file at once.
 type joinedFile struct {
 	fd      int
 	was     lib.Tsqlite3_io_methods
@@ -43,15 +44,14 @@ type joinedMethods struct {
 // joinedSize is how much waits at the most: a commit of some dozen messages.
 const joinedSize = 256 << 10
 
-// joinWrites puts a joinedFile before the log of the connection, or before its
-// database.
-func (c *sqliteConn) joinWrites(pointer int32, spares bool) error {
+// joinWrites puts a joinedFile before the log of the connection.
+func (c *sqliteConn) joinWrites(spares bool) error {
 	name, err := libc.CString("main")
 	if err != nil {
 		return err
 	}
 	defer libc.Xfree(c.tls, name)
-	if rc := lib.Xsqlite3_file_control(c.tls, c.db, name, pointer, c.out); rc != lib.SQLITE_OK {
+	if rc := lib.Xsqlite3_file_control(c.tls, c.db, name, lib.SQLITE_FCNTL_JOURNAL_POINTER, c.out); rc != lib.SQLITE_OK {
 		return c.failure(rc)
 	}
 	file := *(*uintptr)(at(c.out))
@@ -70,17 +70,16 @@ func (c *sqliteConn) joinWrites(pointer int32, spares bool) error {
 	own.FxTruncate, own.FxSync, own.FxFileSize = address(&j.methods.truncate), address(&j.methods.sync), address(&j.methods.size)
 	*(*lib.Tsqlite3_io_methods)(at(table)) = own
 	*methods = table
-	c.joined = append(c.joined, j)
+	c.joined = j
 	return nil
 }
 
-func joinLog(c *sqliteConn) error      { return c.joinWrites(lib.SQLITE_FCNTL_JOURNAL_POINTER, false) }
-func joinDatabase(c *sqliteConn) error { return c.joinWrites(lib.SQLITE_FCNTL_FILE_POINTER, false) }
+func joinLog(c *sqliteConn) error { return c.joinWrites(false) }
 
 // spareLog is for a connection that reads the log and never writes it. Before it copies
 // frames, SQLite syncs them once more. That is needed for those which an earlier process
 // has left; what the writer of this one tells of is synced already.
-func spareLog(c *sqliteConn) error { return c.joinWrites(lib.SQLITE_FCNTL_JOURNAL_POINTER, true) }
+func spareLog(c *sqliteConn) error { return c.joinWrites(true) }
 
 // free gives the table back, after the connection was closed.
 func (j *joinedFile) free(tls *libc.TLS) { libc.Xfree(tls, j.table) }

@@ -9,6 +9,5 @@ type joinedFile struct{}
 
 func (*joinedFile) free(*libc.TLS) {}
 
-func joinLog(*sqliteConn) error      { return nil }
-func joinDatabase(*sqliteConn) error { return nil }
-func spareLog(*sqliteConn) error     { return nil }
+func joinLog(*sqliteConn) error  { return nil }
+func spareLog(*sqliteConn) error { return nil }
