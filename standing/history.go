@@ -44,10 +44,10 @@ func Told(tx *store.Tx, all []Change) error {
 	return nil
 }
 
-// History is what changed for one check of a target, the newest first. An empty check
-// means all of them.
+// History is what changed for one check of a target, the newest first. An empty target
+// or check means all of them.
 func History(tx *store.Tx, target, check string, limit int) ([]Change, error) {
-	return changes(tx, changeColumns+`WHERE target = $1 AND ($2 = '' OR check_id = $2) ORDER BY id DESC LIMIT $3`, target, check, limit)
+	return changes(tx, changeColumns+`WHERE ($1 = '' OR target = $1) AND ($2 = '' OR check_id = $2) ORDER BY id DESC LIMIT $3`, target, check, limit)
 }
 
 // Prune removes history before a time, but for what was not told.

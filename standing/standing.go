@@ -24,9 +24,9 @@ type Row struct {
 	Blind   time.Time       `json:"blind,omitzero"`
 	Unseen  string          `json:"unseen,omitempty"` // why nothing could be seen
 	Finding finding.Finding `json:"finding"`          // of the last run that saw the colour
+	Trial   finding.Status  `json:"trial,omitzero"`   // a colour that was seen since, and does not count yet; Unknown: none
 
-	next     finding.Status // a colour that is not confirmed yet
-	nextRuns int
+	nextRuns int       // that saw Trial one after the other
 	nextAt   time.Time // when it was seen first
 	told     finding.Status
 	toldOf   bool // that it is blind
@@ -148,15 +148,15 @@ func (r *Row) see(f finding.Finding, now time.Time, confirm int) []Change {
 	case r.Status == finding.Unknown:
 		r.Status, r.Runs, r.Since, r.Finding = f.Status, 1, now, f
 	case f.Status == r.Status:
-		r.Runs, r.Finding, r.next, r.nextRuns = min(r.Runs+1, maxRuns), f, finding.Unknown, 0
-	case f.Status == r.next:
+		r.Runs, r.Finding, r.Trial, r.nextRuns = min(r.Runs+1, maxRuns), f, finding.Unknown, 0
+	case f.Status == r.Trial:
 		r.nextRuns++
 	default:
-		r.next, r.nextRuns, r.nextAt = f.Status, 1, now
+		r.Trial, r.nextRuns, r.nextAt = f.Status, 1, now
 	}
-	if r.nextRuns >= confirm && r.next != finding.Unknown {
-		r.Status, r.Runs, r.Since, r.Finding = r.next, r.nextRuns, r.nextAt, f
-		r.next, r.nextRuns = finding.Unknown, 0
+	if r.nextRuns >= confirm && r.Trial != finding.Unknown {
+		r.Status, r.Runs, r.Since, r.Finding = r.Trial, r.nextRuns, r.nextAt, f
+		r.Trial, r.nextRuns = finding.Unknown, 0
 	}
 	if r.Confirmed(confirm) && r.told != r.Status {
 		if !isNoNews(r.told, r.Status) {
@@ -220,7 +220,7 @@ func (r *Row) write(tx *store.Tx) error {
 		ON CONFLICT (target, check_id, subject) DO UPDATE SET status = $4, since = $5, seen = $6, runs = $7, blind = $8, unseen = $9,
 			finding = $10, next = $11, next_runs = $12, next_at = $13, told = $14, told_of = $15, missed = $16`,
 		r.Target, r.Check, r.Subject, r.Status.String(), r.Since, r.Seen, r.Runs, r.Blind, r.Unseen, string(text),
-		r.next.String(), r.nextRuns, r.nextAt, r.told.String(), r.toldOf, r.missed)
+		r.Trial.String(), r.nextRuns, r.nextAt, r.told.String(), r.toldOf, r.missed)
 	return err
 }
 
@@ -259,7 +259,7 @@ func scan(rows *store.Rows) (r Row, err error) {
 	}
 	r.Since, r.Seen, r.Blind, r.nextAt = store.FromMicros(since), store.FromMicros(seen), store.FromMicros(blind), store.FromMicros(nextAt)
 	r.toldOf = toldOf != 0
-	return r, errors.Join(r.Status.UnmarshalText([]byte(status)), r.next.UnmarshalText([]byte(next)),
+	return r, errors.Join(r.Status.UnmarshalText([]byte(status)), r.Trial.UnmarshalText([]byte(next)),
 		r.told.UnmarshalText([]byte(told)), json.Unmarshal([]byte(text), &r.Finding))
 }
 

@@ -64,6 +64,7 @@ type Administration struct {
 	Metrics   *Metrics
 	Backups   *backup.Keeper // nil: these calls are not there
 	Jobs      *Jobs
+	Watch     Watch // nil: nobody looks
 }
 
 // Handler answers on the administration socket, for monitors as well.
@@ -83,6 +84,7 @@ func (a Administration) Handler() http.Handler {
 	addQueue(mux, a.Queue)
 	addLog(mux, a.Store)
 	backups{a.Backups, a.Jobs}.add(mux)
+	stands{a.Store, a.Watch, a.Jobs}.add(mux)
 	mux.Handle("/", Monitoring(a.Questions, a.Metrics))
 	return mux
 }
