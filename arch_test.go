@@ -33,7 +33,8 @@ var plan = map[string]int{
 	"receive": 6, "submit": 6, "deliver": 6, "monitor": 6, "setup": 6, "backup": 6, "transfer": 6, "list": 6,
 	"imap": 7, "imap/syntax": 3, "imap/inflate": 3, "pop3": 7, "managesieve": 7, "web": 7,
 	"backup/repository": 6, "dialogue/dialoguetest": 6,
-	".": topFloor,
+	"web/pages": 7,
+	".":         topFloor,
 }
 
 const (
@@ -44,6 +45,7 @@ const (
 // sideways are the imports on one floor that have a reason. A room may always
 // import its own sub-rooms.
 var sideways = map[string][]string{
+	"web/pages":         {"web"},           // the pages are a client of its calls
 	"message/structure": {"message"},       // dates, charsets and encoded words are read in one place
 	"mailauth/arc":      {"mailauth/dkim"}, // RFC 8617 section 4.1: an AMS is a DKIM signature by another name
 	"store/storetest":   {"store"},         // it is the conformance suite of that interface

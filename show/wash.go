@@ -11,6 +11,10 @@ import (
 // record or reply, little enough to page through.
 const maxText = 4096
 
+// Clean makes a text of unknown origin safe to show on one line, in a terminal or a page:
+// valid UTF-8, printable, bounded.
+func Clean(s string) string { return wash(s) }
+
 // wash makes a text of unknown origin safe to show on one line: valid UTF-8,
 // printable, bounded. What a terminal or a browser could obey becomes a visible
 // escape, other blanks become spaces.

@@ -1,0 +1,144 @@
+package pages
+
+import (
+	"log/slog"
+	"net/http"
+	"slices"
+
+	"github.com/allgreen-mail/allgreen/account"
+	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/store"
+	"github.com/allgreen-mail/allgreen/web"
+	"github.com/allgreen-mail/allgreen/world"
+)
+
+// Options are what a site is made from.
+type Options struct {
+	Client   *web.Client // the administration API
+	World    *world.World
+	Store    *store.Store
+	Accounts *account.Directory
+	Log      *slog.Logger // nil: nothing is written
+	Hostname mail.Domain
+	Name     mail.Domain // under which the pages stand; zero: Hostname
+	Domains  func() []mail.Domain
+	Admin    mail.Address
+	Open     bool // no login: the lab, on loopback only
+	Public   bool // strangers may check and test
+	// Secret is a key for a purpose, the same after a restart.
+	Secret func(purpose string) []byte
+	// Beside answers what the pages do not: policies, messages of programs. nil: nothing.
+	Beside http.Handler
+	// Lab are domains to click on, with a word on each; none outside the lab.
+	Lab []LabDomain
+}
+
+// LabDomain is a domain of the lab.
+type LabDomain struct{ Name, About string }
+
+// Site is the pages of one server.
+type Site struct {
+	o       Options
+	log     *slog.Logger
+	mux     *http.ServeMux
+	all     []route
+	pages   map[string]page
+	guarded http.Handler
+}
+
+// New makes the pages.
+func New(o Options) *Site {
+	s := &Site{o: o, log: o.Log, mux: http.NewServeMux(), pages: readPages()}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.o.Name.IsZero() {
+		s.o.Name = o.Hostname
+	}
+	if s.o.Beside == nil {
+		s.o.Beside = http.NotFoundHandler()
+	}
+	if s.o.Domains == nil {
+		s.o.Domains = func() []mail.Domain { return nil }
+	}
+	s.all = s.routes()
+	for _, route := range s.all {
+		s.mux.Handle(route.pattern, s.guard(route.access, route.serve))
+	}
+	s.mux.HandleFunc("/", s.elsewhere)
+	s.guarded = s.harden(s.mux)
+	return s
+}
+
+// access says who may see a page. The zero value is the administrator alone.
+type access int
+
+const (
+	admin  access = iota // who logged in
+	open                 // everybody where the configuration says so, else as admin
+	public               // everybody
+)
+
+// route is a page or an act, and who may have it.
+type route struct {
+	pattern string
+	access  access
+	serve   http.HandlerFunc
+}
+
+// routes are all pages. What is not in this list does not exist.
+func (s *Site) routes() []route {
+	return slices.Concat([]route{
+		{"GET /static/{file}", public, s.static},
+		{"GET /green", admin, s.green},
+	}, s.labRoutes())
+}
+
+// labRoutes are there in the lab only.
+func (s *Site) labRoutes() []route {
+	if !s.o.Open {
+		return nil
+	}
+	return []route{
+		{"GET /{$}", admin, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/green", http.StatusSeeOther) }},
+		{"GET /lab", admin, s.lab},
+	}
+}
+
+// lab lists the domains of the lab.
+func (s *Site) lab(w http.ResponseWriter, r *http.Request) { s.render(w, r, "lab", "The lab", s.o.Lab) }
+
+// Handler answers under the name of the site.
+func (s *Site) Handler() http.Handler { return s.guarded }
+
+// place is a part of the site, in the navigation.
+type place struct {
+	Path, Title string
+	access      access
+}
+
+// places are the navigation, in its order. Those without a route are left out.
+var places = []place{
+	{"/green", "All green", admin},
+	{"/check", "Check", open},
+	{"/test", "Test address", open},
+	{"/flow", "Mail flow", admin},
+	{"/queue", "Queue", admin},
+	{"/log", "Log", admin},
+	{"/accounts", "Accounts", admin},
+	{"/domains", "Domains", admin},
+	{"/backups", "Backups", admin},
+	{"/lab", "The lab", admin},
+}
+
+// places are those that this visitor may see.
+func (s *Site) places(v visitor) []place {
+	return slices.DeleteFunc(slices.Clone(places), func(p place) bool {
+		return !s.has("GET "+p.Path) || !s.allows(p.access, v)
+	})
+}
+
+// has reports whether there is such a route.
+func (s *Site) has(pattern string) bool {
+	return slices.ContainsFunc(s.all, func(r route) bool { return r.pattern == pattern })
+}
