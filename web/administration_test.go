@@ -46,7 +46,9 @@ func newOffice(t *testing.T) office {
 		Networks: func(n []netip.Prefix) error {
 			return account.CheckNetworks(n, nil, []netip.Addr{netip.MustParseAddr("192.168.1.1")})
 		},
-		Status: func(context.Context) (ServerStatus, error) { return ServerStatus{Hostname: "mx.example.com"}, nil },
+		Status: func(context.Context) (ServerStatus, error) {
+			return ServerStatus{Hostname: "mx.example.com", Domains: []string{"example.com"}, Listeners: []Socket{}, Readiness: Readiness{Ready: true, Checks: map[string]string{}}}, nil
+		},
 		Reload: func(context.Context) (Reloaded, error) { return Reloaded{}, &Error{Kind: Invalid, Text: "broken"} },
 	}
 	return office{serveTest(t, a.Handler()), st, w}
@@ -59,6 +61,7 @@ func do[In, Out any](t *testing.T, o office, c Call[In, Out], in In) Out {
 	if err != nil {
 		t.Fatalf("%s: %v", c.Name, err)
 	}
+	conforms(t, c.Name, in, out)
 	return out
 }
 

@@ -15,6 +15,8 @@ const (
 	NotFound  Kind = "not-found" // there is no such thing
 	Conflict  Kind = "conflict"  // it exists already, or its state forbids this
 	Temporary Kind = "temporary" // try again
+	Stranger  Kind = "stranger"  // say who you are first
+	Forbidden Kind = "forbidden" // not for you
 )
 
 // Error is what the administration API answers when it did not do what was asked.
@@ -38,6 +40,10 @@ func (k Kind) status() int {
 		return http.StatusConflict
 	case Temporary:
 		return http.StatusServiceUnavailable
+	case Stranger:
+		return http.StatusUnauthorized
+	case Forbidden:
+		return http.StatusForbidden
 	}
 	return http.StatusInternalServerError
 }
