@@ -21,7 +21,7 @@ import (
 // docs/decisions/.
 var plan = map[string]int{
 	"mail": 0, "finding": 0,
-	"world": 1, "sasl": 1, "message": 1, "show": 1, "config": 1, "message/structure": 1,
+	"world": 1, "sasl": 1, "message": 1, "show": 1, "config": 1, "message/structure": 1, "sessions": 1,
 	"store": 2, "store/storetest": 2,
 	"smtp": 3, "reputation": 3, "route": 3, "tlsprobe": 3, "bimi": 3, "probe": 3,
 	"provider": 3, "report": 3, "zone": 3, "filter": 3, "srs": 3, "sieve": 3,

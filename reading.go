@@ -86,6 +86,7 @@ func (g *generation) readingDoors() []*door {
 // mailServer is what serves mail programs.
 type mailServer interface {
 	Serve(ctx context.Context, l net.Listener) error
+	Guard(ctx context.Context) error
 	Shutdown(ctx context.Context) error
 }
 

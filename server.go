@@ -235,7 +235,7 @@ func (s *server) runParts(ctx context.Context) {
 	run("edge", s.edge.run)
 	run("journal", keeper.Run)
 	run("index", s.index.Run)
-	for _, r := range s.reading.servers() {
+	for _, r := range s.reading.all() {
 		run("guard", r.Guard)
 	}
 	run("answers", (&vacation.Sender{Store: s.store, Now: s.world.Now, Send: s.sendAnswer, Log: s.log}).Run)

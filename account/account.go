@@ -209,24 +209,3 @@ func addressOf(tx *store.Tx, id ID) (mail.Address, error) {
 	}
 	return mail.ParseAddress(address)
 }
-
-// Barred are those of some accounts that are disabled or gone.
-func (d *Directory) Barred(ctx context.Context, of []ID) (barred []ID, err error) {
-	err = d.store.Read(ctx, func(tx *store.Tx) error {
-		barred = nil
-		for _, id := range of {
-			var open int
-			if err := tx.Row(`SELECT COUNT(*) FROM account_account WHERE id = $1 AND disabled = 0`, int64(id)).Scan(&open); err != nil {
-				return err
-			}
-			if open == 0 {
-				barred = append(barred, id)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("ask which accounts are barred: %w", err)
-	}
-	return barred, nil
-}

@@ -32,16 +32,17 @@ var past = time.Unix(1, 0)
 
 // Conn is the connection of one client. It belongs to the goroutine of its Talk.
 type Conn struct {
-	server *Server
-	remote netip.Addr // zero for what has no IP address
-	conn   net.Conn   // raw, or TLS over it
-	tls    *tls.ConnectionState
-	shown  []byte // the certificate that the client saw
-	in     *bufio.Reader
-	out    *bufio.Writer
-	errors int
-	who    account.Principal // Nobody before a login
-	ends   time.Time         // when a client that has not logged in must go; zero: it has
+	server  *Server
+	remote  netip.Addr // zero for what has no IP address
+	conn    net.Conn   // raw, or TLS over it
+	tls     *tls.ConnectionState
+	shown   []byte // the certificate that the client saw
+	in      *bufio.Reader
+	out     *bufio.Writer
+	errors  int
+	who     account.Principal // Nobody before a login
+	goodbye func()            // to the account; nil: nobody logged in
+	ends    time.Time         // when a client that has not logged in must go; zero: it has
 
 	mu      sync.Mutex
 	waiting bool // for a command; guarded by mu
@@ -63,9 +64,9 @@ func newConn(s *Server, conn net.Conn) *Conn {
 	return c
 }
 
-// run is the dialogue from its beginning to its end. A panic is our own bug, and ends
+// Run is the dialogue from its beginning to its end. A panic is our own bug, and ends
 // only this one.
-func (c *Conn) run(ctx context.Context) {
+func (c *Conn) Run(ctx context.Context) {
 	log := c.server.options.Log.With("service", c.server.options.Service, "client", c.remote)
 	defer func() {
 		if p := recover(); p != nil {
@@ -91,8 +92,8 @@ func (c *Conn) hangUp() {
 	c.conn.SetWriteDeadline(time.Now().Add(patience)) // deadline
 	_ = c.out.Flush()                                 // who is gone is gone
 	c.conn.Close()
-	if c.who.Kind != account.Nobody {
-		c.server.dismiss(c.who.Account)
+	if c.goodbye != nil {
+		c.goodbye()
 	}
 }
 
@@ -134,7 +135,7 @@ func (r reading) Read(octets []byte) (int, error) {
 	c.waiting = true
 	c.conn.SetReadDeadline(until)
 	c.mu.Unlock()
-	if c.server.stopping.Load() {
+	if c.server.open.IsStopping() {
 		return 0, ErrStopping
 	}
 	n, err := c.conn.Read(octets)
@@ -143,7 +144,7 @@ func (r reading) Read(octets []byte) (int, error) {
 	c.mu.Unlock()
 	var late net.Error
 	switch {
-	case err != nil && c.server.stopping.Load():
+	case err != nil && c.server.open.IsStopping():
 		err = ErrStopping
 	case errors.As(err, &late) && late.Timeout():
 		err = ErrLate
@@ -151,8 +152,8 @@ func (r reading) Read(octets []byte) (int, error) {
 	return n, err
 }
 
-// wake ends the wait for a command.
-func (c *Conn) wake() {
+// Wake ends the wait for a command.
+func (c *Conn) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.waiting {
@@ -160,8 +161,8 @@ func (c *Conn) wake() {
 	}
 }
 
-// cut ends whatever is being read or written.
-func (c *Conn) cut() { c.raw.Close() }
+// Cut ends whatever is being read or written.
+func (c *Conn) Cut() { c.raw.Close() }
 
 // Print adds to what is sent before the next wait for the client.
 func (c *Conn) Print(text string) { _, _ = c.out.WriteString(text) } // Flush has the error

@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/dialogue"
 	"github.com/allgreen-mail/allgreen/dialogue/dialoguetest"
+	"github.com/allgreen-mail/allgreen/mail"
 )
 
 // echo logs in with "login PASSWORD", panics at "panic", and says everything else again.
@@ -122,7 +124,7 @@ func TestCrowds(t *testing.T) {
 	if got := first(); got != "in" {
 		t.Fatal(got)
 	}
-	if _, second := client(h, addr, true); second() != dialogue.ErrCrowded.Error() {
+	if _, second := client(h, addr, true); second() != account.ErrCrowded.Error() {
 		t.Error("a second one came in")
 	}
 	say("bye\r\n")
@@ -179,5 +181,57 @@ func TestPanic(t *testing.T) {
 	}
 	if err := <-served; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestGuard: whose app password was revoked does not go on; nobody else is disturbed.
+func TestGuard(t *testing.T) {
+	h := dialoguetest.NewHouse(t)
+	talk := func(ctx context.Context, c *dialogue.Conn) error {
+		line, err := c.ReadLine(99)
+		if err == nil {
+			user, password, _ := strings.Cut(line, " ")
+			err = c.Login(ctx, user, password)
+		}
+		if err != nil {
+			return err
+		}
+		c.Print("in\r\n")
+		for {
+			if _, err := c.ReadLine(99); err != nil {
+				return err
+			}
+			c.Print("still in\r\n")
+		}
+	}
+	s, addr := open(h, dialogue.Options{ImplicitTLS: true, Talk: talk})
+	bert, err := h.Accounts.Create(t.Context(), account.New{Address: mail.MustParseAddress("bert@example.com")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, err := h.Accounts.AppPassword(t.Context(), bert, "phone")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = s.Guard(ctx) }()
+	defer func() { stop(); <-ended }()
+	say, anna := client(h, addr, true)
+	say("anna@example.com " + h.Password + "\r\n")
+	saysBert, hearsBert := client(h, addr, true)
+	saysBert("bert@example.com " + password + "\r\n")
+	if a, b := anna(), hearsBert(); a != "in" || b != "in" {
+		t.Fatalf("%q, %q", a, b)
+	}
+	if err := h.Accounts.RemoveAppPassword(t.Context(), bert, "phone"); err != nil {
+		t.Fatal(err)
+	}
+	if got := hearsBert(); got == "still in" {
+		t.Errorf("bert still hears %q", got)
+	}
+	say("well?\r\n")
+	if got := anna(); got != "still in" {
+		t.Errorf("anna hears %q", got)
 	}
 }

@@ -15,8 +15,6 @@ var (
 	ErrPrivacy = errors.New("no password before TLS")
 	// ErrWrong: the user or the password is wrong, or the account is disabled.
 	ErrWrong = errors.New("wrong user or password")
-	// ErrCrowded: the account has too many dialogues.
-	ErrCrowded = errors.New("the account has too many sessions")
 	// ErrCancelled: the client thought better of it.
 	ErrCancelled = errors.New("the client cancelled the login")
 	// ErrMechanism: there is no such mechanism here.
@@ -44,7 +42,7 @@ func (c *Conn) password(ctx context.Context, mechanism, user, password string) e
 		return ErrPrivacy
 	}
 	p, err := c.server.options.Accounts.Login(ctx, c.attempt(user, password))
-	return c.enter(p, mechanism, user, err)
+	return c.enter(ctx, p, mechanism, user, err)
 }
 
 func (c *Conn) attempt(user, password string) account.Attempt {
@@ -63,7 +61,7 @@ func (c *Conn) Authenticate(ctx context.Context, mechanism string, first []byte,
 	var err error
 	if first == nil {
 		if first, err = ask(nil); err != nil {
-			return c.enter(account.Principal{}, mechanism, "", err)
+			return c.enter(ctx, account.Principal{}, mechanism, "", err)
 		}
 	}
 	if mechanism == sasl.PLAIN {
@@ -80,7 +78,7 @@ func (c *Conn) Authenticate(ctx context.Context, mechanism string, first []byte,
 	if err == nil {
 		p, err = c.server.options.Accounts.Authenticated(ctx, c.attempt(user, ""))
 	}
-	return c.enter(p, mechanism, user, err)
+	return c.enter(ctx, p, mechanism, user, err)
 }
 
 // plain is PLAIN. To act as somebody else is nobody's right.
@@ -90,19 +88,19 @@ func (c *Conn) plain(ctx context.Context, message []byte) error {
 		err = sasl.ErrExchange
 	}
 	if err != nil {
-		return c.enter(account.Principal{}, sasl.PLAIN, user, err)
+		return c.enter(ctx, account.Principal{}, sasl.PLAIN, user, err)
 	}
 	return c.password(ctx, sasl.PLAIN, user, password)
 }
 
 // enter is what follows a password, right or wrong. Whether a user exists the client
 // does not learn.
-func (c *Conn) enter(p account.Principal, mechanism, user string, err error) error {
+func (c *Conn) enter(ctx context.Context, p account.Principal, mechanism, user string, err error) error {
 	if err == nil && p.Kind != account.Login {
 		err = account.ErrCredentials
 	}
 	if err == nil {
-		err = c.server.admit(p.Account)
+		c.goodbye, err = c.server.logins.Admit(ctx, p.Account, c.Cut)
 	}
 	log := c.server.options.Log.With("service", c.server.options.Service, "user", user, "client", c.remote, "mechanism", mechanism)
 	if err == nil {
@@ -119,7 +117,7 @@ func (c *Conn) enter(p account.Principal, mechanism, user string, err error) err
 		return ErrWrong
 	case errors.Is(err, account.ErrThrottled):
 		log.Warn("login throttled")
-	case errors.Is(err, ErrCrowded):
+	case errors.Is(err, account.ErrCrowded):
 		log.Warn("login refused", "error", err)
 	}
 	return err

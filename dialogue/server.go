@@ -6,11 +6,11 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/allgreen-mail/allgreen/account"
+	"github.com/allgreen-mail/allgreen/sessions"
 )
 
 // Options are the choices of one server. Service, Accounts and Talk must be set; the zero
@@ -58,29 +58,24 @@ func (o Options) withDefaults() Options {
 type Server struct {
 	options Options
 
-	life context.Context // of the dialogues: it ends when they are cut
-	kill context.CancelFunc
-
-	mu        sync.Mutex
-	open      map[*Conn]bool
-	listeners map[net.Listener]bool
-	logins    map[account.ID]int // how many dialogues each account has
-	stopping  atomic.Bool        // set under mu
-	over      chan struct{}      // closed after the last dialogue of a stopped server
-	stopped   error              // valid when over is closed
-
-	running sync.WaitGroup
-	stats   counters
+	open   *sessions.Keeper[*Conn]
+	logins *account.Logins
+	stats  counters
 }
 
 // NewServer makes a server. It serves nobody yet.
 func NewServer(o Options) *Server {
-	life, kill := context.WithCancel(context.Background())
-	return &Server{
-		options: o.withDefaults(), life: life, kill: kill,
-		open: make(map[*Conn]bool), listeners: make(map[net.Listener]bool), logins: make(map[account.ID]int),
-		over: make(chan struct{}),
+	o = o.withDefaults()
+	s := &Server{options: o, logins: o.Accounts.NewLogins(o.MaxPerAccount)}
+	keep := sessions.Options[*Conn]{
+		Begin: func(conn net.Conn) *Conn { return newConn(s, conn) },
+		Most:  o.MaxConnections, Log: o.Log,
 	}
+	if !o.ImplicitTLS && o.Busy != "" {
+		keep.Busy = func() string { return o.Busy + "\r\n" }
+	}
+	s.open = sessions.NewKeeper(keep)
+	return s
 }
 
 // Stats are what a server has done since it was made.
@@ -96,37 +91,14 @@ type Stats struct {
 }
 
 type counters struct {
-	connections, overloaded, failedTLS, logins, failed, faults, panics atomic.Int64
+	failedTLS, logins, failed, faults, panics atomic.Int64
 }
 
 // Stats counts what was done until now.
 func (s *Server) Stats() Stats {
-	s.mu.Lock()
-	open := len(s.open)
-	s.mu.Unlock()
-	c := &s.stats
+	c, kept := &s.stats, s.open.Stats()
 	return Stats{
-		Connections: c.connections.Load(), Open: int64(open), Overloaded: c.overloaded.Load(), FailedTLS: c.failedTLS.Load(),
+		Connections: kept.Accepted, Open: kept.Open, Overloaded: kept.Overloaded, FailedTLS: c.failedTLS.Load(),
 		Logins: c.logins.Load(), FailedLogins: c.failed.Load(), Faults: c.faults.Load(), Panics: c.panics.Load(),
-	}
-}
-
-// admit counts a dialogue that logs in.
-func (s *Server) admit(id account.ID) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.logins[id] >= s.options.MaxPerAccount {
-		return ErrCrowded
-	}
-	s.logins[id]++
-	return nil
-}
-
-// dismiss is the end of a dialogue that admit counted.
-func (s *Server) dismiss(id account.ID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.logins[id]--; s.logins[id] <= 0 {
-		delete(s.logins, id)
 	}
 }

@@ -47,7 +47,7 @@ func converse(t testing.TB, server *Server, who account.Principal, said []byte) 
 	s := newSession(server, c)
 	s.who = who
 	s.settle()
-	s.run(t.Context())
+	s.Run(t.Context())
 	return c.answered.Bytes()
 }
 

@@ -59,7 +59,7 @@ func (s *session) tellNews(ctx context.Context) {
 			s.server.options.Log.Debug("IDLE", "as", s.who.Name, "error", err)
 		}
 		if err := s.out.Flush(); err != nil || s.over {
-			s.cut()
+			s.Cut()
 			return
 		}
 	}

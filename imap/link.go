@@ -77,7 +77,7 @@ func (l *link) await() error {
 	l.waiting = !l.begun
 	l.conn.SetReadDeadline(until)
 	l.mu.Unlock()
-	if !l.begun && l.server.stopping.Load() {
+	if !l.begun && l.server.sessions.IsStopping() {
 		return errStopping
 	}
 	return nil
@@ -104,7 +104,7 @@ func (l *link) cause(err error) error {
 	switch {
 	case errors.Is(err, errTooLong):
 		return err
-	case !l.begun && l.server.stopping.Load():
+	case !l.begun && l.server.sessions.IsStopping():
 		err = errStopping
 	case errors.As(err, &late) && late.Timeout():
 		err = errLate
@@ -125,8 +125,8 @@ func (l *link) line(text []byte, limit int) ([]byte, error) {
 // settle lets a client that has logged in take its time.
 func (l *link) settle() { l.ends = time.Time{} }
 
-// wake ends the wait for a command.
-func (l *link) wake() {
+// Wake ends the wait for a command.
+func (l *link) Wake() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.waiting {
@@ -134,8 +134,8 @@ func (l *link) wake() {
 	}
 }
 
-// cut ends whatever is being read or written.
-func (l *link) cut() { l.raw.Close() }
+// Cut ends whatever is being read or written.
+func (l *link) Cut() { l.raw.Close() }
 
 // handshake makes the connection a TLS one.
 func (l *link) handshake(ctx context.Context) error {

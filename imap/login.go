@@ -33,7 +33,7 @@ var errWrong = no("AUTHENTICATIONFAILED", "Wrong user or password")
 // password judges the password of a person or an app.
 func (s *session) password(ctx context.Context, mechanism, user, password string) (answer, error) {
 	p, err := s.server.options.Accounts.Login(ctx, s.attempt(user, password))
-	return s.enter(p, user, mechanism, err)
+	return s.enter(ctx, p, user, mechanism, err)
 }
 
 func (s *session) attempt(user, password string) account.Attempt {
@@ -61,7 +61,7 @@ func (s *session) authenticate(ctx context.Context, cmd *syntax.Command) (answer
 		return answer{}, s.failed(user, a.Mechanism, err)
 	}
 	p, err := s.server.options.Accounts.Authenticated(ctx, s.attempt(user, ""))
-	return s.enter(p, user, a.Mechanism, err)
+	return s.enter(ctx, p, user, a.Mechanism, err)
 }
 
 // plain is PLAIN. To act as somebody else is nobody's right.
@@ -114,18 +114,17 @@ func (s *session) ask(challenge []byte) ([]byte, error) {
 }
 
 // enter is what follows a password, right or wrong.
-func (s *session) enter(p account.Principal, user, mechanism string, err error) (answer, error) {
+func (s *session) enter(ctx context.Context, p account.Principal, user, mechanism string, err error) (answer, error) {
 	if err == nil && p.Kind != account.Login {
 		err = account.ErrCredentials
 	}
 	if err == nil {
-		err = s.server.admit(p.Account)
+		s.goodbye, err = s.server.logins.Admit(ctx, p.Account, s.Cut)
 	}
 	if err != nil {
 		return answer{}, s.failed(user, mechanism, err)
 	}
 	s.who = p
-	s.member.Store(int64(p.Account))
 	s.settle()
 	s.server.stats.logins.Add(1)
 	s.server.options.Log.Info("login", "service", "imap", "as", p.Name, "client", s.remote, "mechanism", mechanism)
@@ -144,7 +143,7 @@ func (s *session) failed(user, mechanism string, err error) error {
 		return bad("not base64")
 	case errors.Is(err, errTooLong):
 		return bad("the response is too long")
-	case errors.Is(err, errCrowded):
+	case errors.Is(err, account.ErrCrowded):
 		log.Warn("login refused", "service", "imap", "user", user, "client", s.remote, "error", err)
 		return no("LIMIT", "The account has too many sessions")
 	case errors.Is(err, sasl.ErrExchange), errors.Is(err, account.ErrCredentials), errors.Is(err, account.ErrDisabled):

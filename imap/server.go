@@ -2,18 +2,16 @@ package imap
 
 import (
 	"cmp"
-	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailbox"
+	"github.com/allgreen-mail/allgreen/sessions"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/world"
 )
@@ -69,29 +67,23 @@ type Server struct {
 	options Options
 	said    atomic.Pointer[statement]
 
-	life context.Context // of the sessions: it ends when they are cut
-	kill context.CancelFunc
-
-	mu        sync.Mutex
-	sessions  map[*session]bool
-	listeners map[net.Listener]bool
-	logins    map[account.ID]int // how many sessions each account has
-	stopping  atomic.Bool        // set under mu
-	over      chan struct{}      // closed after the last session of a stopped server
-	stopped   error              // valid when over is closed
-
-	running sync.WaitGroup
-	stats   counters
+	sessions *sessions.Keeper[*session]
+	logins   *account.Logins
+	stats    counters
 }
 
 // NewServer makes a server. It serves nobody yet.
 func NewServer(o Options) *Server {
-	life, kill := context.WithCancel(context.Background())
-	s := &Server{
-		options: o.withDefaults(), life: life, kill: kill,
-		sessions: make(map[*session]bool), listeners: make(map[net.Listener]bool), logins: make(map[account.ID]int),
-		over: make(chan struct{}),
+	o = o.withDefaults()
+	s := &Server{options: o, logins: o.Accounts.NewLogins(o.MaxPerAccount)}
+	keep := sessions.Options[*session]{
+		Begin: func(conn net.Conn) *session { return newSession(s, conn) },
+		Most:  o.MaxConnections, Log: o.Log,
 	}
+	if !o.ImplicitTLS {
+		keep.Busy = func() string { return "* BYE [UNAVAILABLE] too many connections, try again later\r\n" }
+	}
+	s.sessions = sessions.NewKeeper(keep)
 	s.Restate(o.Name, o.MaxMessage)
 	return s
 }
@@ -132,42 +124,16 @@ type Stats struct {
 }
 
 type counters struct {
-	connections, overloaded, handshakes, failedTLS, logins, failed atomic.Int64
-	commands, refused, faults, appended, panics                    atomic.Int64
+	handshakes, failedTLS, logins, failed       atomic.Int64
+	commands, refused, faults, appended, panics atomic.Int64
 }
 
 // Stats counts what was done until now.
 func (s *Server) Stats() Stats {
-	s.mu.Lock()
-	open := len(s.sessions)
-	s.mu.Unlock()
-	c := &s.stats
+	c, kept := &s.stats, s.sessions.Stats()
 	return Stats{
-		Connections: c.connections.Load(), Open: int64(open), Overloaded: c.overloaded.Load(),
+		Connections: kept.Accepted, Open: kept.Open, Overloaded: kept.Overloaded,
 		Handshakes: c.handshakes.Load(), FailedTLS: c.failedTLS.Load(), Logins: c.logins.Load(), FailedLogins: c.failed.Load(),
 		Commands: c.commands.Load(), Refused: c.refused.Load(), Faults: c.faults.Load(), Appended: c.appended.Load(), Panics: c.panics.Load(),
-	}
-}
-
-// errCrowded is one session more than an account may have.
-var errCrowded = errors.New("too many sessions of the account")
-
-// admit counts a session that logs in.
-func (s *Server) admit(id account.ID) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.logins[id] >= s.options.MaxPerAccount {
-		return errCrowded
-	}
-	s.logins[id]++
-	return nil
-}
-
-// dismiss is the end of a session that admit counted.
-func (s *Server) dismiss(id account.ID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.logins[id]--; s.logins[id] <= 0 {
-		delete(s.logins, id)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"runtime/debug"
-	"sync/atomic"
 
 	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/imap/syntax"
@@ -46,7 +45,7 @@ type session struct {
 	errors  int
 
 	who       account.Principal // after the login
-	member    atomic.Int64      // the same as an account.ID, for Guard
+	goodbye   func()            // to the account; nil: nobody logged in
 	utf8      bool              // UTF8=ACCEPT or IMAP4rev2 is enabled
 	rev2      bool              // IMAP4rev2 is enabled
 	condstore bool              // MODSEQ is told with every change
@@ -73,8 +72,8 @@ func (s *session) state() state {
 	return reader
 }
 
-// run is the whole session. A panic in it is our bug; it ends this session and no other.
-func (s *session) run(ctx context.Context) {
+// Run is the whole session. A panic in it is our bug; it ends this session and no other.
+func (s *session) Run(ctx context.Context) {
 	defer s.end()
 	if s.server.options.ImplicitTLS {
 		if s.handshake(ctx) != nil {
@@ -99,8 +98,8 @@ func (s *session) end() {
 		s.untagged("BYE [SERVERBUG] internal error, try again later")
 	}
 	s.leave()
-	if s.who.Kind != account.Nobody {
-		s.server.dismiss(s.who.Account)
+	if s.goodbye != nil {
+		s.goodbye()
 	}
 	s.hangUp()
 }

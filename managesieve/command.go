@@ -148,7 +148,7 @@ func (s *session) authenticate(ctx context.Context, args []word) error {
 		s.fault("Wrong user or password")
 	case errors.Is(err, account.ErrThrottled):
 		s.fault("Too many wrong passwords; wait a while")
-	case errors.Is(err, dialogue.ErrCrowded):
+	case errors.Is(err, account.ErrCrowded):
 		s.no("TRYLATER", "The account has too many sessions")
 	default:
 		s.failed("log in", err)

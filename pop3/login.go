@@ -111,7 +111,7 @@ func (s *session) entered(ctx context.Context, err error) error {
 		s.wrong("wrong user or password")
 	case errors.Is(err, account.ErrThrottled):
 		s.wrong("too many wrong passwords; wait a while")
-	case errors.Is(err, dialogue.ErrCrowded):
+	case errors.Is(err, account.ErrCrowded):
 		s.refuse("IN-USE", err.Error())
 	default:
 		s.failed("log in", err)

@@ -97,9 +97,9 @@ func addressOf(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// run is the whole conversation. A panic in it is our bug; it ends this conversation
+// Run is the whole conversation. A panic in it is our bug; it ends this conversation
 // and no other.
-func (c *conversation) run(ctx context.Context) {
+func (c *conversation) Run(ctx context.Context) {
 	c.ends = c.tick().Add(c.server.options.SessionTimeout)
 	defer c.end()
 	if !c.begin(ctx) {
@@ -266,7 +266,7 @@ func (c *conversation) await(until time.Time, forCommand bool) error {
 	}
 	c.conn.SetReadDeadline(until)
 	c.mu.Unlock()
-	if forCommand && c.server.stopping.Load() {
+	if forCommand && c.server.sessions.IsStopping() {
 		return errStopping
 	}
 	err := c.in.more()
@@ -275,7 +275,7 @@ func (c *conversation) await(until time.Time, forCommand bool) error {
 	c.mu.Unlock()
 	switch {
 	case err == nil || !forCommand:
-	case c.server.stopping.Load():
+	case c.server.sessions.IsStopping():
 		return errStopping
 	case between && c.server.retired.Load() != nil && errors.Is(err, os.ErrDeadlineExceeded):
 		return errRetired
@@ -305,8 +305,8 @@ func (c *conversation) hurry(until time.Time) {
 	}
 }
 
-// wake ends the wait for a command.
-func (c *conversation) wake() {
+// Wake ends the wait for a command.
+func (c *conversation) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.waiting {
@@ -314,8 +314,8 @@ func (c *conversation) wake() {
 	}
 }
 
-// cut ends whatever is being read or written.
-func (c *conversation) cut() { c.raw.Close() }
+// Cut ends whatever is being read or written.
+func (c *conversation) Cut() { c.raw.Close() }
 
 // farewell ends the conversation and says why, to who can still hear it.
 func (c *conversation) farewell(err error) {

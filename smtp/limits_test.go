@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/sessions"
 )
 
 // inMemory runs a test against a server over links, on made time.
@@ -139,7 +140,7 @@ func TestSlowLorisElsewhere(t *testing.T) {
 				client, server := net.Pipe()
 				over := make(chan bool)
 				start := time.Now()
-				go func() { newConversation(NewServer(o), &placed{server}).run(context.Background()); close(over) }()
+				go func() { newConversation(NewServer(o), &placed{server}).Run(context.Background()); close(over) }()
 				played := make(chan bool)
 				go func() { tt.play(client); close(played) }()
 				<-over
@@ -276,7 +277,7 @@ func TestHandshakeTimeout(t *testing.T) {
 			client, server := newLink(0)
 			io.WriteString(client, "EHLO x\r\n")
 			over := make(chan bool)
-			go func() { newConversation(s, server).run(context.Background()); close(over) }()
+			go func() { newConversation(s, server).Run(context.Background()); close(over) }()
 			synctest.Wait()
 			io.WriteString(client, "STARTTLS\r\n")
 			synctest.Wait()
@@ -516,7 +517,7 @@ func TestHangingSession(t *testing.T) {
 		io.WriteString(c, envelope+"DATA\r\nx\r\n.\r\n")
 		synctest.Wait()
 		start := time.Now()
-		if err := s.Shutdown(t.Context()); err == nil || time.Since(start) != grace {
+		if err := s.Shutdown(t.Context()); err == nil || time.Since(start) != sessions.Grace {
 			t.Errorf("%v after %s", err, time.Since(start))
 		}
 		c.Close()

@@ -313,7 +313,7 @@ func converse(t testing.TB, s *Server, said string, step int) string {
 	io.WriteString(client, said)
 	client.CloseWrite()
 	c := newConversation(s, server)
-	c.run(context.Background())
+	c.Run(context.Background())
 	out, err := io.ReadAll(client)
 	if err != nil {
 		t.Fatal(err)

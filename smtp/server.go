@@ -8,11 +8,11 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/sessions"
 )
 
 // ServerOptions are the choices of one server. Open and Name must be set; the zero
@@ -81,34 +81,28 @@ type Server struct {
 	banner  string
 	keyword keywords
 
-	life context.Context // of the sessions: it ends when they are cut
-	kill context.CancelFunc
-
-	mu            sync.Mutex
-	conversations map[*conversation]bool
-	listeners     map[net.Listener]bool
-	stopping      atomic.Bool // set under mu
-	retired       atomic.Pointer[retirement]
-	over          chan struct{} // closed after the last conversation of a stopped server
-	stopped       error         // valid when over is closed
-
-	running sync.WaitGroup
-	stats   counters
+	sessions *sessions.Keeper[*conversation]
+	retired  atomic.Pointer[retirement]
+	stats    counters
 }
 
 // NewServer makes a server. It serves nobody yet.
 func NewServer(o ServerOptions) *Server {
 	o = o.withDefaults()
-	life, kill := context.WithCancel(context.Background())
-	return &Server{
-		life: life, kill: kill,
-		options:       o,
-		banner:        "220 " + o.Name.String() + " " + greeting(o),
-		keyword:       announce(o),
-		conversations: make(map[*conversation]bool),
-		listeners:     make(map[net.Listener]bool),
-		over:          make(chan struct{}),
+	s := &Server{
+		options: o,
+		banner:  "220 " + o.Name.String() + " " + greeting(o),
+		keyword: announce(o),
 	}
+	keep := sessions.Options[*conversation]{
+		Begin: func(conn net.Conn) *conversation { return newConversation(s, conn) },
+		Most:  o.MaxConnections, Log: o.Log,
+	}
+	if !o.ImplicitTLS {
+		keep.Busy = func() string { return "421 4.3.2 " + o.Name.String() + " too many connections, try again later\r\n" }
+	}
+	s.sessions = sessions.NewKeeper(keep)
+	return s
 }
 
 func greeting(o ServerOptions) string {
@@ -136,18 +130,15 @@ type Stats struct {
 }
 
 type counters struct {
-	connections, overloaded, handshakes, failedTLS, transactions atomic.Int64
-	messages, octets, refused, faults, logins, failed, panics    atomic.Int64
+	handshakes, failedTLS, transactions                       atomic.Int64
+	messages, octets, refused, faults, logins, failed, panics atomic.Int64
 }
 
 // Stats counts what was done until now.
 func (s *Server) Stats() Stats {
-	s.mu.Lock()
-	open := len(s.conversations)
-	s.mu.Unlock()
-	c := &s.stats
+	c, kept := &s.stats, s.sessions.Stats()
 	return Stats{
-		Connections: c.connections.Load(), Open: int64(open), Overloaded: c.overloaded.Load(),
+		Connections: kept.Accepted, Open: kept.Open, Overloaded: kept.Overloaded,
 		Handshakes: c.handshakes.Load(), FailedTLS: c.failedTLS.Load(),
 		Transactions: c.transactions.Load(), Messages: c.messages.Load(), Octets: c.octets.Load(), Refused: c.refused.Load(),
 		Faults: c.faults.Load(), Logins: c.logins.Load(), FailedLogins: c.failed.Load(), Panics: c.panics.Load(),

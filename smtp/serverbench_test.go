@@ -112,7 +112,7 @@ func BenchmarkEngine(b *testing.B) {
 				b.ReportAllocs()
 				c := newConversation(s, &tape{pieces: pieces, more: b.Loop})
 				before := processorTime(b)
-				c.run(context.Background())
+				c.Run(context.Background())
 				b.ReportMetric(float64((processorTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/message")
 				if n := s.Stats(); n.Messages < int64(b.N) {
 					b.Fatalf("%+v after %d", n, b.N)
