@@ -30,6 +30,11 @@ type Options struct {
 	// once whether it is in order.
 	Lists *reputation.Directory
 
+	// Ours are the addresses of the server that looks at itself. Its own hosts may be
+	// asked everything; no other host is spoken to on a port of mail, because whoever
+	// sends mail must not be seen to probe. Nil: the audit of anybody else.
+	Ours []netip.Addr
+
 	ProbeDomain   mail.Domain // where probe mail is to arrive; its MX is this machine; zero: the world's, or none
 	ProbeListener netip.Addr  // the address of that MX on this machine; zero: every IPv4 address
 }

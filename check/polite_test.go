@@ -204,3 +204,35 @@ func TestAnAllowedHostHearsTheBattery(t *testing.T) {
 		t.Errorf("%d RCPT, want the whole battery", k)
 	}
 }
+
+// A server that looks at itself asks its own hosts everything, and does not even connect
+// to those of others: what it did not see there is no colour.
+func TestWhoSendsMailVisitsOnlyItself(t *testing.T) {
+	for name, ours := range map[string][]netip.Addr{"strangers": {netip.MustParseAddr("203.0.113.99")}, "itself": {strangerOne, strangerTwo}} {
+		t.Run(name, func(t *testing.T) {
+			w, n := strangeWorld(t, []string{"one.test"})
+			target, err := check.ParseTarget("one.test", check.Domain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := check.NewAudit(w, check.Options{Ours: ours}).Run(t.Context(), target, nil)
+			codes := map[string]string{}
+			for _, f := range r.Findings {
+				codes[f.Check] = f.Code
+				if mailbound := []string{"smtp", "helo", "relay", "backscatter", "submission", "access", "mx"}; slices.Contains(mailbound, f.Group) && f.Status == finding.Unknown {
+					t.Errorf("%s is unknown: %s", f.Check, f.Summary)
+				}
+			}
+			roles := n.count(func(c string) bool { return strings.HasPrefix(c, "RCPT TO:<postmaster@") })
+			if name == "itself" {
+				if roles == 0 || codes["mx.reachable"] != "answers" {
+					t.Errorf("asked about %d times postmaster; mx.reachable says %s", roles, codes["mx.reachable"])
+				}
+				return
+			}
+			if n.most[strangerOne] != 0 || codes["mx.reachable"] != "needs-proof" {
+				t.Errorf("%d connections; mx.reachable says %q", n.most[strangerOne], codes["mx.reachable"])
+			}
+		})
+	}
+}

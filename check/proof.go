@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/allgreen-mail/allgreen/mail"
@@ -33,6 +34,8 @@ func ProofRecord(token string) string {
 // Proof tells whether this host may be asked everything.
 func (s *Subject) Proof(ctx context.Context, host netip.Addr) Proof {
 	switch {
+	case s.Options.Ours != nil:
+		return s.proofOfOurs(host)
 	case s.World.IsLoopback(host) && s.mayDial(host):
 		return Proof{true, "loopback"}
 	case s.Options.Allowed:
@@ -41,6 +44,13 @@ func (s *Subject) Proof(ctx context.Context, host netip.Addr) Proof {
 		return Proof{false, "no proof of control: publish the token of --token, or say --i-am-allowed"}
 	}
 	return s.hosts.proofs.get(ctx, s.forRun(), host, func(ctx context.Context) Proof { return s.findProof(ctx, host) })
+}
+
+func (s *Subject) proofOfOurs(host netip.Addr) Proof {
+	if slices.Contains(s.Options.Ours, host) {
+		return Proof{true, "our own"}
+	}
+	return Proof{false, errStranger.Error()}
 }
 
 func (s *Subject) findProof(ctx context.Context, host netip.Addr) Proof {

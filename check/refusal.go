@@ -47,8 +47,14 @@ func (i impatience) Unwrap() []error { return []error{i.error, context.DeadlineE
 // isOurs reports an error for which the host cannot be blamed.
 func isOurs(err error) bool {
 	_, ok := errors.AsType[impatience](err)
-	return ok
+	return ok || errors.Is(err, errStranger) || errors.Is(err, errInside)
 }
+
+// Why a server that looks at itself may not see a host.
+var (
+	errStranger = errors.New("it is not ours, and who sends mail does not knock at others' doors")
+	errInside   = errors.New("the address is that of a translator in front of us, who does not let us through from inside")
+)
 
 // excuse marks an error as ours: the audit was over, or the host had less time for
 // its answer than what judges it dead.

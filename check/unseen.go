@@ -24,6 +24,11 @@ func unseen(subject string, err error) finding.Finding {
 	case errors.Is(err, world.ErrBogus):
 		f.Code = "bogus"
 		f.Fix = "Mend DNSSEC of the zone first (see dns.dnssec)."
+	case errors.Is(err, errStranger):
+		f.Code, f.Fix = "needs-proof", ""
+		f.Summary = fmt.Sprintf("%s was not visited: %s", subject, errStranger)
+	case errors.Is(err, errInside):
+		f.Fix = "Run the check from another machine: allgreen check --watch tells what changes."
 	case errors.Is(err, errNoListener):
 		f.Fix = "Let this audit listen there: port 25 of the probe listener's address must be ours and free, and no other audit may run with it."
 	case errors.Is(err, errTooSlow):

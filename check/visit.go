@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -320,14 +321,22 @@ func (s *Subject) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 var errPrivate = errors.New("the address is not public")
 
 // mayDial reports whether an address may be connected to: a public one, the one the
-// person typed, or any when the person says that the hosts are theirs.
+// person typed, or any when the person says that the hosts are theirs. A server that
+// looks at itself connects to nobody else.
 func (s *Subject) mayDial(ip netip.Addr) bool {
+	if s.Options.Ours != nil {
+		return slices.Contains(s.Options.Ours, ip)
+	}
 	typed := s.Target.Kind == Address && ip == s.Target.IP
 	return typed || s.Options.Allowed || s.World.IsPublic(ip)
 }
 
 func (s *Subject) dial(ctx context.Context, to netip.AddrPort) (*gatedConn, error) {
-	if !s.mayDial(to.Addr()) {
+	switch {
+	case s.mayDial(to.Addr()):
+	case s.Options.Ours != nil:
+		return nil, errStranger
+	default:
 		return nil, fmt.Errorf("%w: %s", errPrivate, to.Addr())
 	}
 	names := []string{to.Addr().String()}
@@ -344,6 +353,9 @@ func (s *Subject) dial(ctx context.Context, to netip.AddrPort) (*gatedConn, erro
 	conn, err := s.World.Dial(dialing, to)
 	if err != nil {
 		leave()
+		if s.Options.Ours != nil && s.World.IsElsewhere(ctx, to.Addr()) {
+			err = fmt.Errorf("%w: %w", errInside, err)
+		}
 		return nil, err
 	}
 	return &gatedConn{conn, leave, time.Since(began)}, nil // elapsed

@@ -40,6 +40,8 @@ type question struct {
 // client resolves names: it is the Resolver and Exchanger of a world.
 type client struct {
 	world     *World // its clock, network and map
+	options   Options
+	anchors   []string
 	timeout   time.Duration
 	transport *transport
 	resolvers *resolvers
@@ -87,6 +89,8 @@ func (w *World) connect(o Options, anchors []string) error {
 	}
 	c := &client{
 		world:     w,
+		options:   o,
+		anchors:   anchors,
 		timeout:   o.Timeout,
 		transport: &transport{network: func() Network { return w.Network }},
 		answers:   newCache[question, outcome](maxEntries, maxBytes, o.Timeout, w.Now),
@@ -98,6 +102,16 @@ func (w *World) connect(o Options, anchors []string) error {
 	c.validator = &validator{anchors: trusted, ask: c.ask, now: w.Now, zones: zones}
 	w.Resolver, w.Exchanger = c, c
 	return nil
+}
+
+// Fresh is this world with a resolver that remembers nothing: for whoever looks again
+// to see whether it is still so. A resolver that is not this package's stays.
+func (w *World) Fresh() *World {
+	fresh := *w
+	if c, ok := w.Resolver.(*client); ok && fresh.connect(c.options, c.anchors) != nil {
+		return w // what connected once connects again
+	}
+	return &fresh
 }
 
 // Resolvers are the resolvers that this world asks, in their order; none for a

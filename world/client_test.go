@@ -521,3 +521,21 @@ func TestStats(t *testing.T) {
 		}
 	})
 }
+
+func TestFreshRemembersNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := worldOf(t, Options{}, answering((&records{t: t, rrs: []string{"a.test. 60 A 192.0.2.7"}}).reply))
+		lookupA(t, w, "a.test.")
+		fresh := w.Fresh()
+		lookupA(t, fresh, "a.test.")
+		if old, now := w.Stats(), fresh.Stats(); old.Recalled != 0 || now.Questions != 1 || now.Recalled != 0 {
+			t.Errorf("asked before %+v, and afresh %+v", old, now)
+		}
+		if lookupA(t, w, "a.test."); w.Stats().Recalled != 1 {
+			t.Error("the first world has forgotten")
+		}
+	})
+	if none := None().Fresh(); none.Resolver != nil {
+		t.Error("a world of nothing has got a resolver")
+	}
+}

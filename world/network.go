@@ -52,10 +52,22 @@ var ErrNotPublic = errors.New("no public address")
 // map, certificates against its roots. It follows no redirect, keeps no cookie,
 // and reads no proxy from the environment. The caller bounds what it reads.
 func (w *World) HTTPClient(timeout time.Duration) *http.Client {
+	return w.httpClient(timeout, w.IsPublic)
+}
+
+// OwnHTTPClient is HTTPClient for addresses that our own configuration names: they may be
+// private as well.
+func (w *World) OwnHTTPClient(timeout time.Duration) *http.Client {
+	return w.httpClient(timeout, func(netip.Addr) bool { return true })
+}
+
+func (w *World) httpClient(timeout time.Duration, may func(netip.Addr) bool) *http.Client {
 	return &http.Client{
 		Timeout: timeout,
 		Transport: &http.Transport{
-			DialContext:            w.dialURL,
+			DialContext: func(ctx context.Context, _, hostPort string) (net.Conn, error) {
+				return w.dialURL(ctx, hostPort, may)
+			},
 			TLSClientConfig:        &tls.Config{RootCAs: w.Roots, MinVersion: tls.VersionTLS12, Time: w.Now},
 			TLSHandshakeTimeout:    timeout,
 			ResponseHeaderTimeout:  timeout,
@@ -66,8 +78,8 @@ func (w *World) HTTPClient(timeout time.Duration) *http.Client {
 	}
 }
 
-// dialURL dials the host of a URL, each of its addresses in turn.
-func (w *World) dialURL(ctx context.Context, _, hostPort string) (net.Conn, error) {
+// dialURL dials the host of a URL, each of its addresses in turn that it may.
+func (w *World) dialURL(ctx context.Context, hostPort string, may func(netip.Addr) bool) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(hostPort)
 	if err != nil {
 		return nil, err
@@ -82,7 +94,7 @@ func (w *World) dialURL(ctx context.Context, _, hostPort string) (net.Conn, erro
 	}
 	err = fmt.Errorf("%w: %s", ErrNotPublic, host)
 	for _, ip := range ips {
-		if !w.IsPublic(ip) {
+		if !may(ip) {
 			continue // whoever wrote the name does not get to choose a host of our own network
 		}
 		var conn net.Conn

@@ -2,6 +2,7 @@ package world
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -109,4 +110,22 @@ func TestDatagramSource(t *testing.T) {
 	if host, _, _ := net.SplitHostPort(conn.LocalAddr().String()); host != "127.0.0.9" {
 		t.Errorf("it sends from %s", conn.LocalAddr())
 	}
+}
+
+// Who wrote a URL into our configuration may mean a host of our own network; a stranger
+// may not.
+func TestOwnHTTPClient(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	w := madeWorld(t, server)
+	w.Map.Public = nil
+	const url = "http://127.0.0.1/"
+	if _, err := w.HTTPClient(5 * time.Second).Get(url); !errors.Is(err, ErrNotPublic) {
+		t.Errorf("a stranger's client gets %v", err)
+	}
+	answer, err := w.OwnHTTPClient(5 * time.Second).Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
 }
