@@ -156,7 +156,7 @@ func (g *generation) webDoors() []*door {
 	}
 	return []*door{
 		g.webDoor("http", l.HTTP, s.identity.ChallengeHandler(http.HandlerFunc(web.Redirect)), nil),
-		g.webDoor("https", l.HTTPS, public.Handler(), s.identity.TLS(identity.HTTPS)),
+		g.webDoor("https", l.HTTPS, g.pages(admin.Handler(), public.Handler()), s.identity.TLS(identity.HTTPS)),
 		g.webDoor("metrics", l.Metrics, web.Monitoring(s.questions(), s.metrics), nil),
 		g.webDoor(adminService, s.adminSockets(g.settings), admin.Handler(), nil),
 		g.webDoor(localService, s.localSocket(g.settings), web.Local(g.submit), nil),

@@ -17,6 +17,7 @@ import (
 	"github.com/allgreen-mail/allgreen/lab/host"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailauth/dkim"
+	"github.com/allgreen-mail/allgreen/web/pages"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
@@ -46,7 +47,7 @@ func (c *labCommand) Run(ctx context.Context, io streams, common commonFlags) (e
 	file := town.lab.File()
 	file.Server = town.home.settings.Data
 	ctx, leave := context.WithCancel(ctx)
-	url, closed, err := labPage{town.lab.World(), pageDomains(town.home)}.open(ctx)
+	url, closed, err := newLabPage(town.lab.World(), town.home, pageDomains(town.home)).open(ctx)
 	if err != nil {
 		leave()
 		return unreachable(err, "")
@@ -167,13 +168,14 @@ func (t *town) close(ctx context.Context) error {
 	return errors.Join(err, t.lab.Close(), os.RemoveAll(t.home.dir))
 }
 
-func pageDomains(h *home) []pageDomain {
-	var rows []pageDomain
+// pageDomains are the domains of the lab, with a word on each.
+func pageDomains(h *home) []pages.LabDomain {
+	var rows []pages.LabDomain
 	for _, d := range h.settings.Domains {
-		rows = append(rows, pageDomain{d.String(), "our own server"})
+		rows = append(rows, pages.LabDomain{Name: d.String(), About: "our own server"})
 	}
 	for _, d := range lab.Domains() {
-		rows = append(rows, pageDomain{d.Name, d.About})
+		rows = append(rows, pages.LabDomain{Name: d.Name, About: d.About})
 	}
 	return rows
 }

@@ -2,44 +2,34 @@ package main
 
 import (
 	"context"
-	"errors"
-	"html/template"
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
+	"path/filepath"
 	"time"
 
-	"github.com/allgreen-mail/allgreen/check"
-	"github.com/allgreen-mail/allgreen/finding"
-	"github.com/allgreen-mail/allgreen/show"
+	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/web"
+	"github.com/allgreen-mail/allgreen/web/pages"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
-// labPage is the lab in a browser: its domains, and an audit of each at a click.
-// It listens on loopback only and audits the lab's own domains only.
+// labPage is the site of our server in the lab. It listens on loopback only, and there
+// is no login.
 type labPage struct {
 	world   *world.World
-	domains []pageDomain
+	handler http.Handler
 }
 
-// pageDomain is a row of the page.
-type pageDomain struct{ Name, About string }
-
-var labIndex = template.Must(template.New("index").Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>The lab</title>
-<style>
-:root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
-body{max-width:46rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;width:100%}td{padding:.3rem .6rem;border-top:1px solid #8884}
-a{text-decoration:none;font-weight:600}
-</style>
-<h1>An Internet on loopback</h1>
-<p>Each domain has its own hosts and one known defect, or a known set of them. Click one to have it audited.</p>
-<table>{{range .}}<tr><td><a href="/check/{{.Name}}">{{.Name}}</a></td><td>{{.About}}</td></tr>
-{{end}}</table></html>
-`))
+// newLabPage is the site of a server in a world. It speaks to it as commands do, so that
+// a reload changes nothing for it.
+func newLabPage(w *world.World, h *home, known []pages.LabDomain) labPage {
+	o := h.server.pageOptions(h.settings)
+	o.Client = web.NewClient(&world.World{Network: world.Machine()}, filepath.Join(h.settings.Data, socketName))
+	o.Domains = func() []mail.Domain { return h.settings.Domains }
+	o.Open, o.Lab = true, known
+	return labPage{w, pages.New(o).Handler()}
+}
 
 // open serves the page until the context ends and returns its address. Who opened
 // it waits for done.
@@ -48,7 +38,7 @@ func (p labPage) open(ctx context.Context) (url string, done <-chan struct{}, er
 	if err != nil {
 		return "", nil, err
 	}
-	server := &http.Server{Handler: p.routes(), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: p.handler, ReadHeaderTimeout: 10 * time.Second}
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
@@ -67,35 +57,4 @@ func (p labPage) listen(ctx context.Context) (net.Listener, error) {
 		return l, nil
 	}
 	return p.world.Listen(ctx, netip.AddrPortFrom(loopback, 0))
-}
-
-func (p labPage) routes() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_ = labIndex.Execute(w, p.domains)
-	})
-	mux.HandleFunc("GET /check/{domain}", p.check)
-	return mux
-}
-
-func (p labPage) check(w http.ResponseWriter, r *http.Request) {
-	report, err := p.audit(r.Context(), r.PathValue("domain"))
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusNotFound)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = show.HTML(w, []*finding.Report{report})
-}
-
-func (p labPage) audit(ctx context.Context, name string) (*finding.Report, error) {
-	if !slices.ContainsFunc(p.domains, func(d pageDomain) bool { return d.Name == name }) {
-		return nil, errors.New("the lab has no such domain")
-	}
-	target, err := check.ParseTarget(name, check.Domain)
-	if err != nil {
-		return nil, err
-	}
-	return check.NewAudit(p.world, check.Options{Battery: true}).Run(ctx, target, nil), nil
 }

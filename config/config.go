@@ -31,6 +31,7 @@ type Config struct {
 	Devices      []Device      `toml:"device"`
 	Deliver      Deliver       `toml:"deliver"`
 	Backup       Backup        `toml:"backup"`
+	Web          Web           `toml:"web"`
 	Log          Log           `toml:"log"`
 }
 
@@ -215,6 +216,12 @@ type Backup struct {
 
 // IsOn reports whether there is a place for backups.
 func (b Backup) IsOn() bool { return b.To != "" || b.S3.Endpoint != "" }
+
+// Web says who may see more than the public pages.
+type Web struct {
+	Public    bool       `toml:"public"`     // strangers may check and test
+	CheckFrom netip.Addr `toml:"check_from"` // checks of strangers knock from here; not valid: they do not knock
+}
 
 // Log says what is written to standard error.
 type Log struct {

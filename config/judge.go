@@ -20,6 +20,7 @@ func judge(c *Config, b *binder, partial bool) {
 	}
 	j.names()
 	j.addresses()
+	j.pages()
 	j.listeners()
 	j.certificates()
 	j.devices(partial)
@@ -85,6 +86,16 @@ func (j *judgement) addresses() {
 		check(element("address", i)+".ip", a.IP)
 		if !a.Name.IsZero() && a.Name.Labels() < 2 {
 			j.b.note(element("address", i)+".name", "name %q is not fully qualified; write it with its domain", a.Name)
+		}
+	}
+}
+
+// pages refuses to knock at strangers from an address that sends mail: what that one is
+// seen doing is what receivers think of it.
+func (j *judgement) pages() {
+	for _, a := range j.Egress() {
+		if ip := j.Web.CheckFrom; ip.IsValid() && ip.Unmap() == a.IP.Unmap() {
+			j.b.note("web.check_from", "check_from %s sends mail; name another address of this machine, or leave it out", ip)
 		}
 	}
 }

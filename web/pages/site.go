@@ -2,6 +2,7 @@ package pages
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 
@@ -110,6 +111,17 @@ func (s *Site) lab(w http.ResponseWriter, r *http.Request) { s.render(w, r, "lab
 
 // Handler answers under the name of the site.
 func (s *Site) Handler() http.Handler { return s.guarded }
+
+// Answers reports whether a request asks for the site by its name. What strangers see
+// under other names of the server is not the site's.
+func (s *Site) Answers(r *http.Request) bool {
+	name := r.Host
+	if host, _, err := net.SplitHostPort(name); err == nil {
+		name = host
+	}
+	d, err := mail.ParseDomain(name)
+	return err == nil && d == s.o.Name
+}
 
 // place is a part of the site, in the navigation.
 type place struct {
