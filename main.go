@@ -48,6 +48,8 @@ type commandLine struct {
 	Import   importCommand   `cmd:"" help:"Bring mail from a Maildir, an mbox or another IMAP server into a mailbox."`
 	Export   exportCommand   `cmd:"" help:"Write a mailbox as a Maildir or as mbox files."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
+
+	Checklist checklistCommand `cmd:"" help:"Show what only a person can do for good delivery, and tick it off."`
 }
 
 // commonFlags are what every command takes.

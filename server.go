@@ -25,6 +25,7 @@ import (
 	"github.com/allgreen-mail/allgreen/mailbox"
 	"github.com/allgreen-mail/allgreen/policy"
 	"github.com/allgreen-mail/allgreen/queue"
+	"github.com/allgreen-mail/allgreen/setup"
 	"github.com/allgreen-mail/allgreen/standing"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/submit"
@@ -80,7 +81,7 @@ type serverOptions struct {
 func schemas() []store.Schema {
 	return []store.Schema{
 		identity.Schema, account.Schema, mailbox.Schema, journal.Schema, queue.Schema, policy.Schema, submit.Schema, deliver.Schema, transfer.Schema, backup.Schema,
-		vacation.Schema, standing.Schema,
+		vacation.Schema, standing.Schema, setup.ChecklistSchema,
 	}
 }
 

@@ -64,7 +64,8 @@ type Administration struct {
 	Metrics   *Metrics
 	Backups   *backup.Keeper // nil: these calls are not there
 	Jobs      *Jobs
-	Watch     Watch // nil: nobody looks
+	Watch     Watch     // nil: nobody looks
+	Checklist Checklist // nil: there is none
 }
 
 // Handler answers on the administration socket, for monitors as well.
@@ -75,6 +76,9 @@ func (a Administration) Handler() http.Handler {
 	answer(mux, DNSRecords, func(context.Context, None) ([]DomainRecords, error) { return a.Records(), nil })
 	if a.Keyring != nil {
 		addKeyring(mux, a.Keyring)
+	}
+	if a.Checklist != nil {
+		addChecklist(mux, a.Checklist)
 	}
 	p := people{a.Store, a.Accounts, a.Queue, a.Now}
 	p.add(mux)
