@@ -35,6 +35,12 @@ type Options struct {
 	// sends mail must not be seen to probe. Nil: the audit of anybody else.
 	Ours []netip.Addr
 
+	// Foreign says, with Ours, that the target is somebody else's: a host that was not
+	// visited for the sake of our good name leaves a gap, and is unknown instead of skipped.
+	Foreign bool
+
+	From netip.Addr // the address of ours that speaks to ports of mail; not valid: any
+
 	ProbeDomain   mail.Domain // where probe mail is to arrive; its MX is this machine; zero: the world's, or none
 	ProbeListener netip.Addr  // the address of that MX on this machine; zero: every IPv4 address
 }

@@ -236,3 +236,34 @@ func TestWhoSendsMailVisitsOnlyItself(t *testing.T) {
 		})
 	}
 }
+
+// Who asks about somebody else at a server that sends mail learns that nobody knocked
+// there: that is a gap, not a colour.
+func TestStrangersAreNotVisitedForOthers(t *testing.T) {
+	target, err := check.ParseTarget("one.test", check.Domain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, o := range map[string]check.Options{
+		"no address to look from":   {Ours: []netip.Addr{netip.MustParseAddr("203.0.113.99")}, Foreign: true},
+		"one of the other family":   {From: netip.MustParseAddr("2001:db8::99")},
+		"one of each, still theirs": {Ours: []netip.Addr{netip.MustParseAddr("203.0.113.99")}, Foreign: true, From: netip.MustParseAddr("203.0.113.99")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, n := strangeWorld(t, []string{"one.test"})
+			r := check.NewAudit(w, o).Run(t.Context(), target, nil)
+			unknown := map[string]bool{}
+			for _, f := range r.Findings {
+				if f.Code == "no-answer" && strings.Contains(f.Summary, "was not visited") {
+					unknown[f.Check] = f.Status == finding.Unknown
+				}
+				if f.Status == finding.Red && slices.Contains([]string{"smtp", "helo", "tls", "relay", "backscatter", "submission", "mx"}, f.Group) {
+					t.Errorf("%s is red though nobody was visited: %s", f.Check, f.Summary)
+				}
+			}
+			if n.most[strangerOne]+n.most[strangerTwo] != 0 || !unknown["mx.reachable"] {
+				t.Errorf("%d connections; unknown is %v", n.most[strangerOne]+n.most[strangerTwo], unknown)
+			}
+		})
+	}
+}

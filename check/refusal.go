@@ -47,14 +47,18 @@ func (i impatience) Unwrap() []error { return []error{i.error, context.DeadlineE
 // isOurs reports an error for which the host cannot be blamed.
 func isOurs(err error) bool {
 	_, ok := errors.AsType[impatience](err)
-	return ok || errors.Is(err, errStranger) || errors.Is(err, errInside)
+	return ok || slices.ContainsFunc(ownReasons, func(r error) bool { return errors.Is(err, r) })
 }
 
-// Why a server that looks at itself may not see a host.
+// Why a server that looks at itself, or looks for somebody, may not see a host.
 var (
 	errStranger = errors.New("it is not ours, and who sends mail does not knock at others' doors")
+	errReserved = errors.New("who sends mail does not knock at others' doors, and this server sends")
+	errFamily   = errors.New("there is no address of its family to look from")
 	errInside   = errors.New("the address is that of a translator in front of us, who does not let us through from inside")
 )
+
+var ownReasons = []error{errStranger, errReserved, errFamily, errInside}
 
 // excuse marks an error as ours: the audit was over, or the host had less time for
 // its answer than what judges it dead.

@@ -27,6 +27,9 @@ func unseen(subject string, err error) finding.Finding {
 	case errors.Is(err, errStranger):
 		f.Code, f.Fix = "needs-proof", ""
 		f.Summary = fmt.Sprintf("%s was not visited: %s", subject, errStranger)
+	case errors.Is(err, errReserved), errors.Is(err, errFamily):
+		f.Summary = fmt.Sprintf("%s was not visited: %s", subject, err)
+		f.Fix = "Run allgreen check on a machine that sends no mail, or give this server an address for it: web.check_from."
 	case errors.Is(err, errInside):
 		f.Fix = "Run the check from another machine: allgreen check --watch tells what changes."
 	case errors.Is(err, errNoListener):

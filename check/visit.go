@@ -332,8 +332,13 @@ func (s *Subject) mayDial(ip netip.Addr) bool {
 }
 
 func (s *Subject) dial(ctx context.Context, to netip.AddrPort) (*gatedConn, error) {
+	from := s.Options.From
 	switch {
+	case from.IsValid() && from.Unmap().Is4() != to.Addr().Unmap().Is4():
+		return nil, errFamily
 	case s.mayDial(to.Addr()):
+	case s.Options.Ours != nil && s.Options.Foreign:
+		return nil, errReserved
 	case s.Options.Ours != nil:
 		return nil, errStranger
 	default:
@@ -350,7 +355,7 @@ func (s *Subject) dial(ctx context.Context, to netip.AddrPort) (*gatedConn, erro
 	dialing, cancel := context.WithTimeout(ctx, s.Options.patience())
 	defer cancel()
 	began := time.Now() // elapsed
-	conn, err := s.World.Dial(dialing, to)
+	conn, err := s.World.DialFrom(dialing, from, to)
 	if err != nil {
 		leave()
 		if s.Options.Ours != nil && s.World.IsElsewhere(ctx, to.Addr()) {
