@@ -66,6 +66,21 @@ func HTML(w io.Writer, reports []*finding.Report) error {
 	return page.Execute(w, s)
 }
 
+// Section writes one report as a part of another page, whose style sheet knows the
+// classes. It returns the first error of w.
+func Section(w io.Writer, r *finding.Report) error {
+	return page.ExecuteTemplate(w, "report", sectionOf(0, r))
+}
+
+// Details writes what a report says below the headline of a finding: what was seen, why
+// it matters, what to do, and the records to paste.
+func Details(w io.Writer, f finding.Finding) error {
+	return page.ExecuteTemplate(w, "details", entryOf("", f))
+}
+
+// Who names those who can mend something, for people.
+func Who(w finding.Who) string { return whoWords(w) }
+
 func sectionOf(i int, r *finding.Report) section {
 	s := section{
 		Target: wash(r.Name()), Facts: facts(r), Addresses: addressWords(r.Addresses),
