@@ -11,6 +11,7 @@ import (
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/identity"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/setup"
 	"github.com/allgreen-mail/allgreen/show"
 	"github.com/allgreen-mail/allgreen/web"
 	"github.com/allgreen-mail/allgreen/world"
@@ -102,21 +103,21 @@ func (f keyFlags) publish(ctx context.Context, io streams, common commonFlags, k
 		}
 	}
 	changes := plan.Changes()
-	if len(changes) > 0 && by.provider == nil {
+	if len(changes) > 0 && by.Provider == nil {
 		fmt.Fprint(io.err, identity.Fragment(mail.MustParseDomain(d.Domain), d.Records))
 		return &failure{exitTemporary, errors.New("these records are to be published first"), "publish them, then run the command again"}
 	}
 	if len(changes) > 0 {
-		if err := by.provider.Write(ctx, plan.Zone, changes); err != nil {
+		if err := by.Provider.Write(ctx, plan.Zone, changes); err != nil {
 			return whyNotPublished(err)
 		}
 	}
-	return f.await(ctx, io, by.world, plan)
+	return f.await(ctx, io, by.World, plan)
 }
 
 // await waits for all records of the plan, also those that were there already: a server
 // behind the others may not have them yet.
-func (f keyFlags) await(ctx context.Context, io streams, w *world.World, plan *comparison) error {
+func (f keyFlags) await(ctx context.Context, io streams, w *world.World, plan *setup.Comparison) error {
 	var all []zone.Change
 	for _, s := range plan.Steps {
 		all = append(all, zone.Change{After: zone.Set{Name: s.Name, Type: s.Type, Values: s.Result}})
@@ -218,10 +219,10 @@ func (c *dkimRevokeCommand) Run(ctx context.Context, io streams, common commonFl
 // publishes for us and they are still the empty ones.
 func (c *dkimRevokeCommand) takeAway(ctx context.Context, common commonFlags, keys []web.DKIMKey) error {
 	by, _, err := domainFlags{adminFlags: c.adminFlags}.comparer(common, nil)
-	if err != nil || by.provider == nil || len(keys) == 0 {
+	if err != nil || by.Provider == nil || len(keys) == 0 {
 		return err
 	}
-	at, err := zone.Apex(ctx, by.world, world.NameOf(mail.MustParseDomain(c.Domain)))
+	at, err := zone.Apex(ctx, by.World, world.NameOf(mail.MustParseDomain(c.Domain)))
 	if err != nil {
 		return whyNotPublished(err)
 	}
@@ -229,7 +230,7 @@ func (c *dkimRevokeCommand) takeAway(ctx context.Context, common commonFlags, ke
 	for _, k := range keys {
 		names = append(names, world.Name(keyName(k)))
 	}
-	present, err := by.provider.Read(ctx, at, names)
+	present, err := by.Provider.Read(ctx, at, names)
 	if err != nil {
 		return whyNotPublished(err)
 	}
@@ -239,7 +240,7 @@ func (c *dkimRevokeCommand) takeAway(ctx context.Context, common commonFlags, ke
 			changes = append(changes, zone.Change{Before: s, After: zone.Set{Name: s.Name, Type: s.Type}})
 		}
 	}
-	if err := by.provider.Write(ctx, at, changes); err != nil {
+	if err := by.Provider.Write(ctx, at, changes); err != nil {
 		return whyNotPublished(err)
 	}
 	return nil

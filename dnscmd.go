@@ -11,12 +11,11 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"github.com/allgreen-mail/allgreen/config"
-	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/identity"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/setup"
 	"github.com/allgreen-mail/allgreen/show"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/web"
@@ -179,19 +178,8 @@ func printRecords(w io.Writer, d web.DomainRecords) error {
 	return err
 }
 
-// comparison is one domain beside what its zone has.
-type comparison struct {
-	Domain  string `json:"domain"`
-	Differs bool   `json:"differs"`
-	*zone.Plan
-}
-
-// comparer plans for domains.
-type comparer struct {
-	world    *world.World
-	provider zone.Provider // nil: what everybody sees is looked at
-	replace  []string      // "MX", or "mta-sts.example.com/CNAME"
-}
+// comparer is who plans for domains, with the errors that commands end with.
+type comparer struct{ *setup.Publisher }
 
 // comparer is who looks: through the provider of the configuration, if it names one.
 func (f domainFlags) comparer(common commonFlags, replace []string) (*comparer, *config.Config, error) {
@@ -206,42 +194,45 @@ func (f domainFlags) comparer(common commonFlags, replace []string) (*comparer, 
 	if err != nil {
 		return nil, nil, err
 	}
-	return &comparer{w, publisher(settings.DNS, w), replace}, settings, nil
+	return &comparer{newPublisher(settings, w, replace)}, settings, nil
 }
 
-func (c *comparer) compare(ctx context.Context, d web.DomainRecords) (*comparison, error) {
-	at, err := zone.Apex(ctx, c.world, world.NameOf(mail.MustParseDomain(d.Domain)))
-	if err != nil {
-		return nil, unreachable(err, "the domain needs name servers first: those of its registrar or of a DNS provider")
+// newPublisher is who publishes for a configuration; replace are sets that ours take
+// the place of: "MX", or "mta-sts.example.com/CNAME".
+func newPublisher(settings *config.Config, w *world.World, replace []string) *setup.Publisher {
+	return &setup.Publisher{
+		World: w, Provider: publisher(settings.DNS, w), Name: settings.DNS.Provider,
+		Replace: replacing(replace), UndoDir: filepath.Join(settings.Data, "dns-undo"),
 	}
-	names := zone.Names(slices.DeleteFunc(slices.Clone(d.Records), func(r finding.Record) bool { return !world.Name(r.Name).IsWithin(at) }))
-	var present []zone.Set
-	if c.provider != nil {
-		present, err = c.provider.Read(ctx, at, names)
-	} else {
-		present, err = zone.Look(ctx, c.world, at, names)
-	}
-	if err != nil {
-		return nil, whyNotPublished(err)
-	}
-	plan := zone.NewPlan(at, d.Records, present, c.replaces)
-	return &comparison{d.Domain, plan.Differs(), plan}, nil
 }
 
-// replaces reports whether a set was named that ours may take the place of.
-func (c *comparer) replaces(name world.Name, kind string) bool {
-	return slices.ContainsFunc(c.replace, func(text string) bool {
-		host, only, both := strings.Cut(text, "/")
-		if !both {
-			return strings.EqualFold(text, kind)
-		}
-		return strings.EqualFold(only, kind) && strings.EqualFold(strings.TrimSuffix(host, ".")+".", name.String())
-	})
+func (c *comparer) compare(ctx context.Context, d web.DomainRecords) (*setup.Comparison, error) {
+	one, err := c.Compare(ctx, mail.MustParseDomain(d.Domain), d.Records)
+	return one, whyNotPublished(err)
+}
+
+// replacing reports whether a set was named that ours may take the place of.
+func replacing(replace []string) func(name world.Name, kind string) bool {
+	return func(name world.Name, kind string) bool {
+		return slices.ContainsFunc(replace, func(text string) bool {
+			host, only, both := strings.Cut(text, "/")
+			if !both {
+				return strings.EqualFold(text, kind)
+			}
+			return strings.EqualFold(only, kind) && strings.EqualFold(strings.TrimSuffix(host, ".")+".", name.String())
+		})
+	}
 }
 
 // whyNotPublished gives what stops a provider its exit code and its cure.
 func whyNotPublished(err error) error {
 	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, setup.ErrUndo):
+		return noInput(err, "--undo names another place")
+	case errors.Is(err, setup.ErrNoServers):
+		return unreachable(err, "the domain needs name servers first: those of its registrar or of a DNS provider")
 	case errors.Is(err, zone.ErrKey):
 		return badConfig(err, "mend [dns]; tsig-keygen makes a key")
 	case errors.Is(err, zone.ErrNoZone):
@@ -272,7 +263,7 @@ func (c *dnsDiffCommand) Run(ctx context.Context, io streams, common commonFlags
 	if err != nil {
 		return err
 	}
-	differs, list := false, []*comparison{}
+	differs, list := false, []*setup.Comparison{}
 	for _, d := range all {
 		one, err := by.compare(ctx, d)
 		if err != nil {
@@ -281,7 +272,7 @@ func (c *dnsDiffCommand) Run(ctx context.Context, io streams, common commonFlags
 		differs = differs || one.Differs
 		list = append(list, one)
 		if !c.JSON {
-			one.print(io.out, common.Verbose)
+			one.WriteDiff(io.out, common.Verbose)
 		}
 	}
 	if c.JSON {
@@ -293,68 +284,4 @@ func (c *dnsDiffCommand) Run(ctx context.Context, io streams, common commonFlags
 		return exit(exitFailed)
 	}
 	return nil
-}
-
-// print shows what would be written, as "+" and "-", and what stays.
-func (c *comparison) print(w io.Writer, all bool) {
-	fmt.Fprintf(w, "; %s, in the zone %s\n", c.Domain, c.Zone)
-	counts := map[zone.Status]int{}
-	for _, s := range c.Steps {
-		counts[s.Status]++
-		if s.Status == zone.Fine && !all {
-			continue
-		}
-		printStep(w, s)
-	}
-	fmt.Fprintf(w, "; %d to add, %d to merge, %d to replace, %d stay as they are, %d are fine", counts[zone.Add], counts[zone.Merge], counts[zone.Replace], counts[zone.Keep], counts[zone.Fine])
-	if n := counts[zone.Elsewhere]; n > 0 {
-		fmt.Fprintf(w, ", %d belong into the zones of others", n)
-	}
-	fmt.Fprint(w, "\n\n")
-}
-
-// printable leaves out what a terminal could obey: some providers show records that are
-// none in the DNS as they were typed.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return -1
-	}, s)
-}
-
-func printStep(w io.Writer, s zone.Step) {
-	if s.Note != "" {
-		fmt.Fprintf(w, "; %s: %s\n", s.Status, s.Note)
-	}
-	line := func(sign, value string) {
-		fmt.Fprintf(w, "%s %s %s %s\n", sign, s.Name, s.Type, printable(value))
-	}
-	switch s.Status {
-	case zone.Keep:
-		for _, v := range s.Present {
-			line("=", v)
-		}
-		for _, v := range s.Wanted {
-			line("!", v+" ; wanted, and not written")
-		}
-	case zone.Elsewhere:
-		for _, v := range s.Wanted {
-			line(";", v)
-		}
-	default:
-		for _, v := range s.Present {
-			if slices.Contains(s.Result, v) {
-				line(" ", v)
-			} else {
-				line("-", v)
-			}
-		}
-		for _, v := range s.Result {
-			if !slices.Contains(s.Present, v) {
-				line("+", v)
-			}
-		}
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/allgreen-mail/allgreen/lab"
 	"github.com/allgreen-mail/allgreen/lab/peer"
 	"github.com/allgreen-mail/allgreen/mailauth/dkim"
+	"github.com/allgreen-mail/allgreen/setup"
 	"github.com/allgreen-mail/allgreen/zone"
 )
 
@@ -168,7 +169,7 @@ func TestDNSPublish(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := (undoDocument{}); json.Unmarshal(text, &d) != nil || d.Provider != "rfc2136" || d.Zone != "example.com." || len(d.Changes) < 5 {
+	if d := (setup.UndoDocument{}); json.Unmarshal(text, &d) != nil || d.Provider != "rfc2136" || d.Zone != "example.com." || len(d.Changes) < 5 {
 		t.Errorf("%s", text)
 	}
 }

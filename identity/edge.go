@@ -86,9 +86,32 @@ func (i *Identity) FindEdge(ctx context.Context, sources EdgeSources) (Edge, err
 			e.Local = append(e.Local, egress.IP)
 		}
 	}
-	e.Sightings = i.askAll(ctx, e, sources)
+	e.Sightings = edgeLook{i.world, i.HELO}.askAll(ctx, e, sources)
 	e.compare()
 	return e, ctx.Err()
+}
+
+// LookForEdge asks the sources where there is no identity yet: how this machine is seen
+// when it says this name, from these addresses of its own or, where there are none, from
+// the one that the system takes. Problems are told only where addresses are given.
+func LookForEdge(ctx context.Context, w *world.World, hello mail.Domain, own []netip.Addr, sources EdgeSources) (Edge, error) {
+	e := Edge{Configured: own}
+	for _, ip := range own {
+		if !w.IsElsewhere(ctx, ip) {
+			e.Local = append(e.Local, ip)
+		}
+	}
+	e.Sightings = edgeLook{w, func(netip.Addr) mail.Domain { return hello }}.askAll(ctx, e, sources)
+	if len(own) > 0 {
+		e.compare()
+	}
+	return e, ctx.Err()
+}
+
+// edgeLook asks others.
+type edgeLook struct {
+	world *world.World
+	hello func(from netip.Addr) mail.Domain
 }
 
 // IsNews reports whether the disagreements are others than those that KeepEdge kept.
@@ -115,18 +138,18 @@ func (e *Edge) text() string {
 }
 
 // askAll asks everybody at once, from each address of ours in the family of theirs.
-func (i *Identity) askAll(ctx context.Context, e Edge, sources EdgeSources) []Sighting {
+func (l edgeLook) askAll(ctx context.Context, e Edge, sources EdgeSources) []Sighting {
 	var asks []func() Sighting
 	for _, domain := range sources.SMTP {
-		asks = append(asks, i.asks(ctx, e, i.exchangerOf(ctx, domain), "EHLO", 25, i.askEHLO)...)
+		asks = append(asks, l.asks(ctx, e, l.exchangerOf(ctx, domain), "EHLO", 25, l.askEHLO)...)
 	}
 	for _, server := range sources.STUN {
 		port := server.Port
 		if port == 0 {
 			port = 3478
 		}
-		asks = append(asks, i.asks(ctx, e, server.Host, "STUN", port, func(ctx context.Context, from netip.Addr, to netip.AddrPort) (netip.Addr, error) {
-			return askSTUN(ctx, i.world, from, to)
+		asks = append(asks, l.asks(ctx, e, server.Host, "STUN", port, func(ctx context.Context, from netip.Addr, to netip.AddrPort) (netip.Addr, error) {
+			return askSTUN(ctx, l.world, from, to)
 		})...)
 	}
 	sightings := make([]Sighting, len(asks))
@@ -140,8 +163,8 @@ func (i *Identity) askAll(ctx context.Context, e Edge, sources EdgeSources) []Si
 
 // exchangerOf is the host to greet for a domain: its best MX, or itself (RFC 5321
 // section 5.1). What cannot be found shows when its address is looked for.
-func (i *Identity) exchangerOf(ctx context.Context, d mail.Domain) mail.Domain {
-	all, _, err := world.LookupMX(ctx, i.world, world.NameOf(d))
+func (l edgeLook) exchangerOf(ctx context.Context, d mail.Domain) mail.Domain {
+	all, _, err := world.LookupMX(ctx, l.world, world.NameOf(d))
 	if err != nil || len(all) == 0 {
 		return d
 	}
@@ -156,9 +179,9 @@ type question func(ctx context.Context, from netip.Addr, to netip.AddrPort) (net
 
 // asks are the questions for one host: one in each family that it has and that mail
 // leaves over.
-func (i *Identity) asks(ctx context.Context, e Edge, host mail.Domain, how string, port uint16, q question) (asks []func() Sighting) {
+func (l edgeLook) asks(ctx context.Context, e Edge, host mail.Domain, how string, port uint16, q question) (asks []func() Sighting) {
 	by := fmt.Sprintf("%s (%s)", host, how)
-	ips, err := world.LookupHost(ctx, i.world, host)
+	ips, err := world.LookupHost(ctx, l.world, host)
 	if err != nil {
 		return []func() Sighting{func() Sighting { return Sighting{By: by, Err: err} }}
 	}
@@ -173,7 +196,7 @@ func (i *Identity) asks(ctx context.Context, e Edge, host mail.Domain, how strin
 				ctx, cancel := context.WithTimeout(ctx, edgePatience)
 				defer cancel()
 				at, err := q(ctx, from, netip.AddrPortFrom(ip, port))
-				if from.IsValid() && at.IsValid() && i.world.IsSame(from, at) {
+				if from.IsValid() && at.IsValid() && l.world.IsSame(from, at) {
 					at = from // the other name of one address in a made world
 				}
 				return Sighting{By: by, From: from, Seen: at, Err: err}
@@ -205,8 +228,8 @@ func (e Edge) origins(four bool) []netip.Addr {
 }
 
 // askEHLO greets a server as we would before sending, reads what it sees, and leaves.
-func (i *Identity) askEHLO(ctx context.Context, from netip.Addr, to netip.AddrPort) (netip.Addr, error) {
-	c, err := smtp.Dial(ctx, i.world, to, smtp.ClientOptions{Name: i.HELO(from).String(), From: from, Timeout: edgePatience})
+func (l edgeLook) askEHLO(ctx context.Context, from netip.Addr, to netip.AddrPort) (netip.Addr, error) {
+	c, err := smtp.Dial(ctx, l.world, to, smtp.ClientOptions{Name: l.hello(from).String(), From: from, Timeout: edgePatience})
 	if err != nil {
 		return netip.Addr{}, err
 	}

@@ -2,9 +2,8 @@ package setup
 
 import (
 	"context"
+	"errors"
 	"fmt"
-
-	"github.com/allgreen-mail/allgreen/finding"
 )
 
 // New is a Setup that goes on where the state file says that it was. The error is one of
@@ -17,9 +16,57 @@ func New(o Options) (*Setup, error) {
 	return &Setup{Options: o, State: state}, nil
 }
 
-// do runs one stage and keeps what came of it, also when it went wrong on the way.
+// Stages are all stages in their order.
+func Stages() []Stage {
+	return []Stage{
+		{"machine", "This machine", (*Setup).lookAtMachine},
+		{"names", "Names, keys and the first account", (*Setup).nameAll},
+		{"records", "Records in the DNS", (*Setup).publish},
+		{"first", "The first message", (*Setup).sendFirst},
+		{"check", "The checks", (*Setup).checkAll},
+	}
+}
+
+// Step is how one stage has ended, for those who read JSON.
+type Step struct {
+	Stage string `json:"stage"`
+	Outcome
+}
+
+// ErrStopped is wrapped by the error of a run that a stage has stopped: somebody must do
+// what its notes say, and run it again.
+var ErrStopped = errors.New("setup stops here")
+
+// Run goes through the stages until one stops the way. The steps tell how far it came.
+func (s *Setup) Run(ctx context.Context) (steps []Step, err error) {
+	stages := Stages()
+	for i, stage := range stages {
+		s.Desk.Begin(i+1, len(stages), stage.Title)
+		out, err := s.do(ctx, stage)
+		s.Desk.Wait("")
+		steps = append(steps, Step{stage.Name, out})
+		if err != nil {
+			return steps, err
+		}
+		for _, n := range out.Notes {
+			if !out.told {
+				s.Desk.Tell(n)
+			}
+		}
+		if out.Stop {
+			return steps, fmt.Errorf("%w: %s", ErrStopped, out.Line)
+		}
+	}
+	return steps, nil
+}
+
+// do runs one stage and keeps what came of it. What a stage did before an error is in
+// the state too, as far as it was saved.
 func (s *Setup) do(ctx context.Context, stage Stage) (Outcome, error) {
-	out, err := stage.Run(ctx, s)
+	out, err := stage.Run(s, ctx)
+	if ctx.Err() != nil {
+		return out, ctx.Err()
+	}
 	if err != nil {
 		return out, fmt.Errorf("%s: %w", stage.Name, err)
 	}
@@ -37,8 +84,8 @@ func (s *Setup) remember(name string, out Outcome) {
 	if s.State.Stages == nil {
 		s.State.Stages = map[string]Done{}
 	}
+	if s.State.Begun.IsZero() {
+		s.State.Begun = s.World.Now().UTC()
+	}
 	s.State.Stages[name] = Done{s.World.Now().UTC(), out.Status, out.Line}
 }
-
-// settled reports whether a stage let the way go on.
-func settled(out Outcome) bool { return out.Status != finding.Red }

@@ -10,17 +10,19 @@ import (
 type Stage struct {
 	Name  string // "machine": of the state file and the JSON
 	Title string // "This machine": for people
-	Run   func(ctx context.Context, s *Setup) (Outcome, error)
+	Run   func(s *Setup, ctx context.Context) (Outcome, error)
 }
 
-// Outcome is what a stage has found when it was done. Green holds; Yellow and Unknown hold
-// well enough to go on, and say what is missing; Red stops the way here, until somebody
-// did what the notes say.
+// Outcome is what a stage has found when it was done: its colour is that of its worst
+// note. Whatever the colour, the way goes on unless the stage stops it.
 type Outcome struct {
 	Status  finding.Status `json:"status"`
 	Line    string         `json:"line"` // one line for people
 	Notes   []Note         `json:"notes,omitempty"`
-	Changed bool           `json:"changed"` // something was written, made or sent
+	Changed bool           `json:"changed"`        // something was written, made or sent
+	Stop    bool           `json:"stop,omitempty"` // nothing behind it makes sense before somebody did what the notes say
+
+	told bool // a person has seen the notes already
 }
 
 // Note is one thing that a stage saw, and what to do about it.
@@ -37,4 +39,13 @@ func green() Outcome { return Outcome{Status: finding.Green} }
 func (o *Outcome) note(status finding.Status, text, fix string) {
 	o.Notes = append(o.Notes, Note{status, text, fix})
 	o.Status = finding.Worse(o.Status, status)
+}
+
+// info notes what is no judgement.
+func (o *Outcome) info(text, fix string) { o.Notes = append(o.Notes, Note{finding.Skip, text, fix}) }
+
+// stop notes what must be done before anything else.
+func (o *Outcome) stop(text, fix string) {
+	o.note(finding.Red, text, fix)
+	o.Stop, o.Line = true, text
 }
