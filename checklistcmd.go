@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/allgreen-mail/allgreen/setup"
+	"github.com/allgreen-mail/allgreen/show"
 	"github.com/allgreen-mail/allgreen/web"
 )
 
@@ -78,7 +79,7 @@ func printItem(w io.Writer, i setup.Item) {
 	}
 	for _, note := range []string{i.Note, i.Unseen} {
 		if note != "" {
-			fmt.Fprintf(w, "    (%s)\n", printable(note))
+			fmt.Fprintf(w, "    (%s)\n", show.Clean(note))
 		}
 	}
 	if isDone(i) {

@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
-	"unicode"
 
+	"github.com/allgreen-mail/allgreen/show"
 	"github.com/allgreen-mail/allgreen/zone"
 )
 
@@ -29,23 +28,12 @@ func (c *Comparison) WriteDiff(w io.Writer, all bool) {
 	fmt.Fprint(w, "\n\n")
 }
 
-// printable leaves out what a terminal could obey: some providers show records that are
-// none in the DNS as they were typed.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return -1
-	}, s)
-}
-
 func writeStep(w io.Writer, s zone.Step) {
 	if s.Note != "" {
 		fmt.Fprintf(w, "; %s: %s\n", s.Status, s.Note)
 	}
 	line := func(sign, value string) {
-		fmt.Fprintf(w, "%s %s %s %s\n", sign, s.Name, s.Type, printable(value))
+		fmt.Fprintf(w, "%s %s %s %s\n", sign, s.Name, s.Type, show.Clean(value))
 	}
 	switch s.Status {
 	case zone.Keep:
