@@ -6,24 +6,26 @@ import (
 	"time"
 
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/mailauth"
 	"github.com/allgreen-mail/allgreen/reputation"
 )
 
 // Options are what a person may say about an audit. The zero value is a polite
 // audit of a stranger.
 type Options struct {
-	IPs        []netip.Addr  // further sending addresses
-	HELO       string        // the name we say in EHLO
-	Selectors  []string      // DKIM selectors to look at besides the guesses
-	Only       []string      // groups and ids; empty: all
-	Timeout    time.Duration // for one target; zero: 60 s
-	Battery    bool          // every relay and recipient probe, where proof allows
-	Allowed    bool          // the person says that the hosts are theirs
-	Token      string        // whose SHA-256 stands in the proof record of the hosts
-	ClientIP   netip.Addr    // for messages: who handed it over
-	ClientHELO string        // for messages: the name that the client said
-	MailFrom   string        // for messages: the reverse-path, "<>" for the null one; "": not told
-	Parallel   int           // targets at once; zero: 32
+	IPs        []netip.Addr      // further sending addresses
+	HELO       string            // the name we say in EHLO
+	Selectors  []string          // DKIM selectors to look at besides the guesses
+	Only       []string          // groups and ids; empty: all
+	Timeout    time.Duration     // for one target; zero: 60 s
+	Battery    bool              // every relay and recipient probe, where proof allows
+	Allowed    bool              // the person says that the hosts are theirs
+	Token      string            // whose SHA-256 stands in the proof record of the hosts
+	ClientIP   netip.Addr        // for messages: who handed it over
+	ClientHELO string            // for messages: the name that the client said
+	MailFrom   string            // for messages: the reverse-path, "<>" for the null one; "": not told
+	Results    *mailauth.Results // for messages: what the receiver found out when the message came; nil: it is found out now
+	Parallel   int               // targets at once; zero: 32
 
 	// Lists are the blocklists to ask, with the keys for them; nil: those we know,
 	// without keys. One directory serves the whole run, so each list shows only

@@ -13,6 +13,9 @@ import (
 
 // IPRev is the reverse DNS of an address, confirmed or not.
 func (s *Subject) IPRev(ctx context.Context, ip netip.Addr) mailauth.IPRev {
+	if r := s.Options.Results; r != nil && s.Target.Kind == Message && r.IPRev.Result != "" && r.Envelope.IP == ip {
+		return r.IPRev
+	}
 	return s.iprev.get(ctx, ip, func(ctx context.Context) mailauth.IPRev {
 		return mailauth.CheckIPRev(ctx, s.World, ip)
 	})

@@ -121,6 +121,9 @@ func (s *Subject) Authentication(ctx context.Context) *mailauth.Results {
 		if s.Message(ctx).Err != nil {
 			return &mailauth.Results{}
 		}
+		if s.Options.Results != nil {
+			return s.Options.Results
+		}
 		h := s.Handover(ctx)
 		e := mailauth.Envelope{IP: h.IP, HELO: h.HELO, ReversePath: h.ReversePath}
 		if h.Received != nil {

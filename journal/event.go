@@ -23,6 +23,7 @@ const (
 	TempRefused Kind = "temp-refused" // the same, for now: the sender is to try again
 	Delivered   Kind = "delivered"    // it is in a mailbox
 	Discarded   Kind = "discarded"    // the script of its recipient wants nothing of it
+	Tested      Kind = "tested"       // it came to a test address, to be judged
 	Kept        Kind = "kept"         // what a script wants with it is not done, and why
 	Queued      Kind = "queued"       // it waits to be sent to a remote recipient
 	Attempt     Kind = "attempt"      // a try to send it, and what came of it

@@ -85,20 +85,31 @@ func (p *Policy) Ask(ctx context.Context, at Moment, s *Session) Verdict {
 	return weighed
 }
 
-// suspects asks what the role addresses are spared, and reports whether anybody else would
-// get the message in Junk or not at all.
+// suspects reports whether anybody else than a role address would get the message in Junk
+// or not at all.
 func (p *Policy) suspects(ctx context.Context, s *Session) (suspected bool, why string) {
+	v := p.Opinion(ctx, s)
+	return v.Action != Continue, cmp.Or(v.Detail, v.Reason)
+}
+
+// Opinion asks, at the end of the data, what the role addresses are spared: what the chain
+// would say of the message were it for a person. Continue means the INBOX.
+func (p *Policy) Opinion(ctx context.Context, s *Session) Verdict {
+	weighed := Verdict{}
 	for i := range p.chain {
 		step := &p.chain[i]
 		_, isRole := step.stage.(*roleMessage)
 		if step.at != Mail && step.at != Data || isRole || step.strangers && s.Front {
 			continue
 		}
-		if v := p.once(ctx, i, s); v.IsRefusal() || v.Action == Junk {
-			return true, cmp.Or(v.Detail, v.Reason)
+		v := p.once(ctx, i, s)
+		if v.IsRefusal() || v.Action == Junk {
+			v.Stage = step.stage.Name()
+			return v
 		}
+		weighed.Score, weighed.Detail = max(weighed.Score, v.Score), cmp.Or(v.Detail, weighed.Detail)
 	}
-	return false, ""
+	return weighed
 }
 
 // once asks a stage, and a stage of Mail only the first time in a transaction.

@@ -36,6 +36,9 @@ type Options struct {
 	// Owner is the account that answers for a forward, given what its SRS address
 	// carries; 0 stands for the admin of the domain.
 	Owner func(ctx context.Context, owner account.ID, domain mail.Domain) (account.ID, error)
+	// Test reports whether an address exists only to have mail judged: nil, an error of
+	// package testaddress, or a failure. Nil: there are none.
+	Test  func(ctx context.Context, to mail.Address) error
 	Room  RoomFunc // nil: there is always room
 	SRS   srs.Key
 	Marks []byte // the secret of loop marks

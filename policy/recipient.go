@@ -9,6 +9,7 @@ import (
 	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/srs"
+	"github.com/allgreen-mail/allgreen/testaddress"
 )
 
 // recipient asks whether the mailbox exists, so that nothing has to be sent back
@@ -31,6 +32,9 @@ func (r *recipient) Decide(ctx context.Context, s *Session) Verdict {
 	}
 	s.Recipient.Home = to
 	s.Recipient.Exempt = slices.Contains(exempt, strings.ToLower(to.Local))
+	if v, is := r.test(ctx, s, to); is {
+		return v
+	}
 	var err error
 	if srs.Is(to) {
 		s.Recipient.Destination, err = r.owner(ctx, s, to)
@@ -65,6 +69,33 @@ func (r *recipient) Decide(ctx context.Context, s *Session) Verdict {
 // first domain (RFC 5321 section 4.5.1, RFC 2142).
 func (r *recipient) atHost(to mail.Address) bool {
 	return to.Domain.IsZero() || to.Domain == r.o.Hostname && !ours(r.o, to.Domain)
+}
+
+// test asks whether it is a test address. Those take mail whatever it looks like, as role
+// addresses do, and each message alone: it is about that message.
+func (r *recipient) test(ctx context.Context, s *Session, to mail.Address) (v Verdict, is bool) {
+	if r.o.Test == nil || !testaddress.IsLike(to) {
+		return Verdict{}, false
+	}
+	switch err := r.o.Test(ctx, to); {
+	case errors.Is(err, testaddress.ErrNone):
+		return Verdict{}, false
+	case errors.Is(err, testaddress.ErrOver):
+		return reject(550, unknownMailbox, "recipient.test-over", "this test address took mail for an hour, which is over: make a new one"), true
+	case errors.Is(err, testaddress.ErrFull):
+		return reject(550, unknownMailbox, "recipient.test-full", "this test address has had its messages: make a new one"), true
+	case err != nil:
+		return postpone(451, laterSystem, "recipient.unavailable", "the test address cannot be looked up now").with(err.Error()), true
+	case s.Size > testaddress.MaxSize:
+		return TestTooLarge(), true
+	}
+	s.Recipient.Test, s.Recipient.Exempt, s.Recipient.Alone = true, true, true
+	return Verdict{}, true
+}
+
+// TestTooLarge refuses a message that is larger than a test needs to be.
+func TestTooLarge() Verdict {
+	return reject(552, tooLarge, "recipient.test-size", "a message to a test address may have 10 MB")
 }
 
 // owner finds who gets what comes back to a forward.

@@ -45,6 +45,7 @@ type Recipient struct {
 	Home        mail.Address        // To; of the host's own addresses, that of the first domain. Set by the stage recipient
 	Destination account.Destination // set by the stage recipient
 	Exempt      bool                // postmaster and abuse: no judgement on content or sender
+	Test        bool                // a test address: whatever comes is taken and judged, for nobody
 	Alone       bool                // its answer at DATA could differ from those of others
 }
 

@@ -35,6 +35,9 @@ func (s *session) Data(ctx context.Context, body io.Reader) []mail.Reply {
 		s.release()
 		s.verifier, s.release = nil, nil
 	}
+	if s.isTest() {
+		return one(s.takeTest(ctx, spool))
+	}
 	v := s.r.policy.Ask(ctx, policy.Data, s.state)
 	if v.IsRefusal() {
 		s.refuse(v, s.state.Recipients[0].To)

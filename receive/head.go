@@ -30,7 +30,7 @@ func (s *session) head(v policy.Verdict) []byte {
 // isFinal reports whether the message ends in a mailbox.
 func (s *session) isFinal() bool {
 	for i := range s.state.Recipients {
-		if len(s.state.Recipients[i].Destination.Mailboxes) > 0 {
+		if r := &s.state.Recipients[i]; len(r.Destination.Mailboxes) > 0 || r.Test {
 			return true
 		}
 	}

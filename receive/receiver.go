@@ -18,6 +18,7 @@ import (
 	"github.com/allgreen-mail/allgreen/smtp"
 	"github.com/allgreen-mail/allgreen/srs"
 	"github.com/allgreen-mail/allgreen/store"
+	"github.com/allgreen-mail/allgreen/testaddress"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
@@ -42,6 +43,8 @@ type Options struct {
 	ListMemory reputation.Memory     // nil: none
 	Directory  *reputation.Directory // of lists; nil: made from ListKeys and ListMemory
 	Limits     policy.Limits
+
+	Tests *testaddress.Book // addresses that exist only to have mail judged; nil: there are none
 
 	LMTP *Elsewhere   // where local mail goes instead of the own mailboxes; nil: there
 	Log  *slog.Logger // nil: nowhere
@@ -83,6 +86,9 @@ func New(o Options) (*Receiver, error) {
 		SRS: o.SRS, Marks: o.Marks, MaxSize: o.MaxSize, Help: o.Help, Strict: o.Strict, Limits: o.Limits,
 		Blocklists: o.Blocklists, Keys: o.ListKeys, Memory: o.ListMemory, Directory: o.Directory,
 		OneByOne: o.LMTP != nil,
+	}
+	if o.Tests != nil {
+		po.Test = r.isTest
 	}
 	if o.Greylist {
 		po.Greylist = o.Store
