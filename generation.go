@@ -35,6 +35,7 @@ type generation struct {
 	settings *config.Config
 	log      *slog.Logger
 	receive  *receive.Receiver
+	lists    *reputation.Directory
 	submit   *submit.Submitter
 
 	doors   []*door
@@ -74,9 +75,10 @@ func (g *generation) build() (err error) {
 	o := receive.Options{
 		Store: s.store, World: s.world, Accounts: s.accounts, Accept: s.accept, Hostname: c.Hostname, Domains: c.Domains,
 		SRS: s.identity.SRS(), Marks: s.identity.Secret("marks"), MaxSize: int64(c.Receive.MaxSize), Help: c.Receive.Help,
-		Strict: c.Receive.Strict, Greylist: c.Receive.Greylist, ListKeys: listKeys(c), Log: g.log,
+		Tests: s.tests, Strict: c.Receive.Strict, Greylist: c.Receive.Greylist, ListKeys: listKeys(c), Log: g.log,
 	}
-	o.Directory = reputation.NewDirectory(reputation.Options{Keys: o.ListKeys, Now: s.world.Now})
+	g.lists = reputation.NewDirectory(reputation.Options{Keys: o.ListKeys, Now: s.world.Now})
+	o.Directory = g.lists
 	o.Blocklists = blocklists(c, o.Directory.Lists())
 	if !c.Receive.LMTP.IsZero() {
 		if o.LMTP, err = receive.ParseElsewhere(c.Receive.LMTP.String()); err != nil {
@@ -153,6 +155,7 @@ func (g *generation) webDoors() []*door {
 		Store: s.store, Accounts: s.accounts, Queue: s.queue, Now: s.world.Now, Networks: func(n []netip.Prefix) error { return checkPrefixes(n, g.settings, s.world) },
 		Status: s.status, Reload: s.reload, Records: func() []web.DomainRecords { return recordsOf(s.identity) }, Questions: s.questions(), Metrics: s.metrics,
 		Backups: s.backups, Jobs: s.jobs, Keyring: keyring{s}, Checklist: checklist{s},
+		Tests: s.tests,
 	}
 	return []*door{
 		g.webDoor("http", l.HTTP, s.identity.ChallengeHandler(http.HandlerFunc(web.Redirect)), nil),

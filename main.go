@@ -50,6 +50,8 @@ type commandLine struct {
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 
 	Checklist checklistCommand `cmd:"" help:"Show what only a person can do for good delivery, and tick it off."`
+
+	TestAddress testAddressCommand `cmd:"" name:"test-address" help:"Make an address; send a message to it from any system, and see the verdict on it."`
 }
 
 // commonFlags are what every command takes.

@@ -29,6 +29,7 @@ import (
 	"github.com/allgreen-mail/allgreen/standing"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/submit"
+	"github.com/allgreen-mail/allgreen/testaddress"
 	"github.com/allgreen-mail/allgreen/transfer"
 	"github.com/allgreen-mail/allgreen/vacation"
 	"github.com/allgreen-mail/allgreen/web"
@@ -53,6 +54,7 @@ type server struct {
 	delivery *delivery
 	backups  *backup.Keeper
 	jobs     *web.Jobs
+	tests    *testaddress.Book
 	edge     *edgeWatch
 	reading  *reading
 
@@ -82,6 +84,7 @@ func schemas() []store.Schema {
 	return []store.Schema{
 		identity.Schema, account.Schema, mailbox.Schema, journal.Schema, queue.Schema, policy.Schema, submit.Schema, deliver.Schema, transfer.Schema, backup.Schema,
 		vacation.Schema, standing.Schema, setup.ChecklistSchema,
+		testaddress.Schema,
 	}
 }
 
@@ -179,6 +182,7 @@ func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
 	s.accept = accept.New(accept.Options{Store: s.store, World: s.world, SRS: s.identity.SRS(), Accounts: s.accounts, Hostname: c.Hostname, Log: s.log})
 	s.edge = newEdgeWatch(s, edgeSources(c, s.world))
 	s.jobs = web.NewJobs()
+	s.tests = s.newTests()
 	if err := s.newBackups(ctx, c); err != nil {
 		return err
 	}
@@ -240,6 +244,7 @@ func (s *server) runParts(ctx context.Context) {
 		run("guard", r.Guard)
 	}
 	run("answers", (&vacation.Sender{Store: s.store, Now: s.world.Now, Send: s.sendAnswer, Log: s.log}).Run)
+	run("tests", s.tests.Run)
 	run("sweep", s.sweep)
 	run("memory", s.giveBackMemory)
 	run("backup", s.backups.Run)
@@ -268,7 +273,7 @@ func (s *server) sweepOnce(ctx context.Context) {
 	bodies := s.sweepBodies(ctx)
 	now := s.now.Load()
 	_, greylist := now.receive.Sweep(ctx)
-	if err := errors.Join(expunged, bodies, s.accounts.Sweep(ctx), now.submit.Sweep(ctx), vacation.Sweep(ctx, s.store), greylist); err != nil && ctx.Err() == nil {
+	if err := errors.Join(expunged, bodies, s.accounts.Sweep(ctx), now.submit.Sweep(ctx), vacation.Sweep(ctx, s.store), s.tests.Sweep(ctx), greylist); err != nil && ctx.Err() == nil {
 		s.log.Warn("sweeping failed and will be tried again", "error", err)
 	}
 }

@@ -53,11 +53,24 @@ type Opinion struct {
 
 // Message is what came, and what was said of it.
 type Message struct {
-	Number  int             `json:"number"` // from 1
-	Arrival Arrival         `json:"arrival"`
-	Header  string          `json:"header"`           // as it is kept: with our trace fields
-	Again   bool            `json:"again,omitempty"`  // judged by another look at the DNS than that of the session
-	Report  *finding.Report `json:"report,omitempty"` // nil: it is being judged
+	Number  int     `json:"number"` // from 1
+	Arrival Arrival `json:"arrival"`
+	Header  string  `json:"header"`          // as it is kept: with our trace fields
+	Again   bool    `json:"again,omitempty"` // judged by another look at the DNS than that of the session
+	Verdict
+}
+
+// Verdict is what was said of a message.
+type Verdict struct {
+	Report    *finding.Report `json:"report,omitempty"` // nil: it is being judged
+	Receivers []Receiver      `json:"receivers,omitempty"`
+}
+
+// Receiver is what one big receiver is likely to say.
+type Receiver struct {
+	ID      string         `json:"id"` // of the provider, "google"
+	Verdict finding.Status `json:"verdict"`
+	Minds   []string       `json:"minds,omitempty"` // ids of the checks that are red or yellow and that it acts on
 }
 
 // Meet takes over what the connection and the authentication tell.

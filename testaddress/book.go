@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/store"
 )
@@ -25,7 +24,7 @@ var (
 )
 
 // Judge says what is to be said of a message. Arrival.Known is what the session found.
-type Judge func(ctx context.Context, a *Arrival, raw []byte) (*finding.Report, error)
+type Judge func(ctx context.Context, a *Arrival, raw []byte) (Verdict, error)
 
 // Options are what a Book is made from; all but Log must be there.
 type Options struct {
@@ -149,7 +148,7 @@ func (b *Book) look(tx *store.Tx, id string) (Address, error) {
 		return a, ErrNone
 	}
 	a.Open = now.Before(a.Closes) && taken < MaxMessages
-	rows, err := tx.Rows(`SELECT number, arrival, header, again, report FROM testaddress_message WHERE address = $1 ORDER BY number`, id)
+	rows, err := tx.Rows(`SELECT number, arrival, header, again, verdict FROM testaddress_message WHERE address = $1 ORDER BY number`, id)
 	if err != nil {
 		return a, err
 	}
@@ -165,16 +164,15 @@ func (b *Book) look(tx *store.Tx, id string) (Address, error) {
 }
 
 func scanMessage(rows *store.Rows) (m Message, err error) {
-	var arrival, report string
+	var arrival, verdict string
 	var again int
-	if err := rows.Scan(&m.Number, &arrival, &m.Header, &again, &report); err != nil {
+	if err := rows.Scan(&m.Number, &arrival, &m.Header, &again, &verdict); err != nil {
 		return m, err
 	}
 	m.Again = again != 0
 	err = json.Unmarshal([]byte(arrival), &m.Arrival)
-	if report != "" {
-		m.Report = &finding.Report{}
-		err = cmp.Or(err, json.Unmarshal([]byte(report), m.Report))
+	if verdict != "" {
+		err = cmp.Or(err, json.Unmarshal([]byte(verdict), &m.Verdict))
 	}
 	return m, err
 }

@@ -55,9 +55,9 @@ type judged struct {
 func newDesk(t *testing.T, st *store.Store) *desk {
 	d := &desk{t: t, store: st, clock: &clock{now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}, seen: make(chan judged, 10)}
 	d.Book = testaddress.New(testaddress.Options{Store: st, Now: d.clock.Now, Domain: func() mail.Domain { return ours },
-		Judge: func(_ context.Context, a *testaddress.Arrival, raw []byte) (*finding.Report, error) {
+		Judge: func(_ context.Context, a *testaddress.Arrival, raw []byte) (testaddress.Verdict, error) {
 			d.seen <- judged{a.Known() != nil, string(raw)}
-			return finding.NewReport(a.To, []finding.Finding{{Check: "spf.message", Status: finding.Green, Code: "pass"}}), nil
+			return testaddress.Verdict{Report: finding.NewReport(a.To, []finding.Finding{{Check: "spf.message", Status: finding.Green, Code: "pass"}})}, nil
 		}})
 	return d
 }

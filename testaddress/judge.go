@@ -96,14 +96,14 @@ func (b *Book) judge(ctx context.Context, f fresh) error {
 		return fmt.Errorf("read the test message: %w", err)
 	}
 	a.known = f.known
-	report, err := b.o.Judge(ctx, a, raw)
+	verdict, err := b.o.Judge(ctx, a, raw)
 	if err == nil {
 		err = ctx.Err() // what was cut short is no verdict
 	}
 	if err != nil {
 		return fmt.Errorf("judge test message %s: %w", a.Trace, err)
 	}
-	text, err := json.Marshal(report)
+	text, err := json.Marshal(verdict)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (b *Book) judge(ctx context.Context, f fresh) error {
 		if err := release(tx, f.row); err != nil {
 			return err
 		}
-		_, err := tx.Exec(`UPDATE testaddress_message SET report = $1, again = $2, body = NULL WHERE id = $3`, string(text), again, f.row)
+		_, err := tx.Exec(`UPDATE testaddress_message SET verdict = $1, again = $2, body = NULL WHERE id = $3`, string(text), again, f.row)
 		tx.Wake(Topic)
 		return err
 	})

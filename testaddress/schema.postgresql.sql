@@ -19,7 +19,7 @@ CREATE TABLE testaddress_message (
     body    BIGINT,               -- the whole message, until it is judged
     claimed BIGINT NOT NULL,      -- when somebody began to judge it
     again   BIGINT NOT NULL DEFAULT 0, -- judged without the results of the session
-    report  TEXT NOT NULL DEFAULT '',
+    verdict TEXT NOT NULL DEFAULT '', -- JSON
     UNIQUE (address, number)
 );
 CREATE INDEX testaddress_open ON testaddress_message (claimed) WHERE body IS NOT NULL;

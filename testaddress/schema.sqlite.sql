@@ -19,7 +19,7 @@ CREATE TABLE testaddress_message (
     body    INTEGER,               -- the whole message, until it is judged
     claimed INTEGER NOT NULL,      -- when somebody began to judge it
     again   INTEGER NOT NULL DEFAULT 0, -- judged without the results of the session
-    report  TEXT NOT NULL DEFAULT '',
+    verdict TEXT NOT NULL DEFAULT '', -- JSON
     UNIQUE (address, number)
 ) STRICT;
 CREATE INDEX testaddress_open ON testaddress_message (claimed) WHERE body IS NOT NULL;

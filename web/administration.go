@@ -10,6 +10,7 @@ import (
 	"github.com/allgreen-mail/allgreen/backup"
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/store"
+	"github.com/allgreen-mail/allgreen/testaddress"
 )
 
 // The calls about the server itself.
@@ -66,6 +67,8 @@ type Administration struct {
 	Jobs      *Jobs
 	Watch     Watch     // nil: nobody looks
 	Checklist Checklist // nil: there is none
+
+	Tests *testaddress.Book // nil: these calls are not there
 }
 
 // Handler answers on the administration socket, for monitors as well.
@@ -88,6 +91,9 @@ func (a Administration) Handler() http.Handler {
 	addQueue(mux, a.Queue)
 	addLog(mux, a.Store)
 	backups{a.Backups, a.Jobs}.add(mux)
+	if a.Tests != nil {
+		tests{a.Tests}.add(mux)
+	}
 	stands{a.Store, a.Watch, a.Jobs}.add(mux)
 	mux.Handle("/", Monitoring(a.Questions, a.Metrics))
 	return mux

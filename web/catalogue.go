@@ -89,6 +89,9 @@ func Catalogue() []Operation {
 		op(MailFolders, Looks, "The folders of an account, as an import or export sees them."),
 		op(MailPrepare, Changes, "Makes a folder for an import and tells which messages it had."),
 
+		op(TestMake, Changes, "Makes a test address: what is sent to it within an hour is judged."),
+		op(TestLook, Looks, "A test address with the messages that came to it and their verdicts; waits for the next one."),
+
 		op(BackupList, Looks, "The snapshots there are, of everybody or with one address."),
 		op(BackupNow, Changes, "Begins to make a backup."),
 		op(BackupVerify, Changes, "Begins to read the whole backup back and to check it."),

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+
+	"github.com/allgreen-mail/allgreen/check"
+	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/testaddress"
+)
+
+// newTests are the test addresses of the server, at its first domain.
+func (s *server) newTests() *testaddress.Book {
+	return testaddress.New(testaddress.Options{
+		Store: s.store, Now: s.world.Now, Domain: s.testDomain, Judge: s.judgeTest, Log: s.log,
+	})
+}
+
+// testDomain is where new test addresses stand.
+func (s *server) testDomain() mail.Domain { return s.accounts.Domains()[0] }
+
+// judgeTest has all checks of a message look at it, with what the session found out when
+// it came.
+func (s *server) judgeTest(ctx context.Context, a *testaddress.Arrival, raw []byte) (testaddress.Verdict, error) {
+	now := s.now.Load()
+	audit := check.NewAudit(s.world, check.Options{
+		HELO: now.settings.Hostname.String(), Lists: now.lists,
+		ClientIP: a.Client, ClientHELO: a.HELO, MailFrom: a.From, Results: a.Known(),
+	})
+	r := audit.Run(ctx, check.Target{Text: a.To, Kind: check.Message, Raw: raw}, nil)
+	v := testaddress.Verdict{Report: r}
+	for _, x := range check.Receivers(check.Message, r) {
+		v.Receivers = append(v.Receivers, testaddress.Receiver(x))
+	}
+	return v, nil
+}
