@@ -84,7 +84,10 @@ func (k *Keeper) indexBite(ctx context.Context, to int64) (n int, err error) {
 		if err == nil && moved == 0 {
 			err = errOvertaken
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return addVolumes(tx, found)
 	})
 }
 

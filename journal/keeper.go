@@ -86,6 +86,10 @@ func (k *Keeper) Sweep(ctx context.Context) (int64, error) {
 		SELECT segment, key, last FROM journal_posting WHERE segment < $1 ORDER BY segment, key, last LIMIT $2)`, segmentOf(first)); err != nil {
 		return events, fmt.Errorf("sweep the journal's index: %w", err)
 	}
+	if _, err = k.sweepAll(ctx, `DELETE FROM journal_hour WHERE (hour, kind) IN (SELECT hour, kind FROM journal_hour WHERE hour < $1 LIMIT $2)`,
+		store.Micros(k.o.Now().Add(-volumeKeep))); err != nil {
+		return events, fmt.Errorf("sweep the journal's volumes: %w", err)
+	}
 	return events, nil
 }
 

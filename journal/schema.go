@@ -12,8 +12,14 @@ var tablesSQLite string
 //go:embed schema.postgresql.sql
 var tablesPostgreSQL string
 
+//go:embed schema2.sqlite.sql
+var volumesSQLite string
+
+//go:embed schema2.postgresql.sql
+var volumesPostgreSQL string
+
 // Schema is the journal's tables.
 var Schema = store.Schema{
 	Name:     "journal",
-	Versions: []store.Version{{SQLite: tablesSQLite, PostgreSQL: tablesPostgreSQL}},
+	Versions: []store.Version{{SQLite: tablesSQLite, PostgreSQL: tablesPostgreSQL}, {SQLite: volumesSQLite, PostgreSQL: volumesPostgreSQL}},
 }

@@ -198,6 +198,12 @@ func TestQueueAndLog(t *testing.T) {
 	if len(page.Entries) != 1 || page.Waiting != 1 || page.Entries[0].Recipients[0].To != "bob@example.net" || page.Entries[0].State != "waiting" {
 		t.Fatalf("listed: %+v", page)
 	}
+	if one := do(t, o, QueueList, QueueQuery{QueueSelection: QueueSelection{ID: page.Entries[0].ID}}); len(one.Entries) != 1 {
+		t.Errorf("by its id: %+v", one)
+	}
+	if all := do(t, o, QueueDestinations, DestinationQuery{}); len(all) != 1 || all[0].Destination != "example.net" || all[0].First.Trace != string(id) {
+		t.Errorf("by destination: %+v", all)
+	}
 	fails(t, o, QueueList, QueueQuery{QueueSelection: QueueSelection{States: []string{"lost"}}}, Invalid)
 	fails(t, o, QueueDrop, QueueChange{}, Invalid)
 	this := QueueSelection{Trace: string(id)}

@@ -78,6 +78,8 @@ func Catalogue() []Operation {
 		op(QueueHold, Changes, "Holds messages until somebody releases them."),
 		op(QueueRelease, Changes, "Lets held messages go on."),
 		op(QueueDrop, Changes, "Throws messages away. Nobody is told."),
+		op(QueueDestinations, Looks, "For which domains most messages wait, and why the oldest of each does."),
+		op(LogVolumes, Looks, "How many events of each kind there were, by hour or day."),
 		op(LogSearch, Looks, "What happened, by address, domain, kind and time, the newest first."),
 		op(LogTrace, Looks, "The life of one message, the oldest event first."),
 

@@ -42,6 +42,7 @@ type LogEvent struct {
 }
 
 func addLog(mux *http.ServeMux, st *store.Store) {
+	addVolumes(mux, st)
 	answer(mux, LogTrace, func(ctx context.Context, in LogID) ([]LogEvent, error) {
 		found, err := readLog(ctx, st, func(tx *store.Tx) ([]journal.Event, error) { return journal.Trace(tx, mail.TraceID(in.Trace)) })
 		if err == nil && len(found) == 0 {

@@ -24,6 +24,7 @@ var (
 
 // QueueSelection says which entries: all that is set must hold.
 type QueueSelection struct {
+	ID          int64    `json:"id,omitempty"` // of one entry
 	Trace       string   `json:"trace,omitempty"`
 	Destination string   `json:"destination,omitempty"` // a domain
 	Origin      string   `json:"origin,omitempty"`      // "anna@example.com", "device:printer"
@@ -103,6 +104,9 @@ const (
 func addQueue(mux *http.ServeMux, q *queue.Queue) {
 	answer(mux, QueueList, func(ctx context.Context, in QueueQuery) (QueuePage, error) { return queuePage(ctx, q, in) })
 	answer(mux, QueueWhy, func(ctx context.Context, in QueueQuery) ([]QueueReason, error) { return queueReasons(ctx, q, in) })
+	answer(mux, QueueDestinations, func(ctx context.Context, in DestinationQuery) ([]QueueDestination, error) {
+		return queueDestinations(ctx, q, in)
+	})
 	change := func(c Call[QueueChange, QueueChanged], do func(context.Context, queue.Selection, string) (queue.Changed, error)) {
 		answer(mux, c, func(ctx context.Context, in QueueChange) (QueueChanged, error) {
 			s, err := in.selection()
@@ -131,7 +135,7 @@ func queueError(err error) error {
 
 // selection reads the words of a selection.
 func (s QueueSelection) selection() (queue.Selection, error) {
-	out := queue.Selection{Trace: mail.TraceID(s.Trace), Destination: strings.ToLower(s.Destination), Origin: s.Origin, All: s.All}
+	out := queue.Selection{ID: s.ID, Trace: mail.TraceID(s.Trace), Destination: strings.ToLower(s.Destination), Origin: s.Origin, All: s.All}
 	for _, word := range s.States {
 		state, err := parseState(word)
 		if err != nil {
