@@ -9,29 +9,39 @@ import (
 	"github.com/allgreen-mail/allgreen/check"
 )
 
-// explainCommand prints the manual page of a check.
+// explainCommand prints the manual page of a check, or what a reply means.
 type explainCommand struct {
-	ID   string `arg:"" name:"id" help:"A check, as rdns.exists; or a group, as rdns." optional:""`
-	JSON bool   `name:"json" help:"Print JSON."`
+	What []string `arg:"" name:"id" help:"A check, as rdns.exists; a group, as rdns; or the reply of a mail server." optional:""`
+	JSON bool     `name:"json" help:"Print JSON."`
 }
 
 // Examples end the help text.
 func (explainCommand) Examples() string {
 	return `allgreen explain                        every check, a line each
-allgreen explain rdns.forward-confirmed`
+allgreen explain rdns.forward-confirmed
+allgreen explain "550 5.7.26 This mail has been blocked"`
 }
 
-// Run prints one page, a group, or the list of all.
+// Run prints one page, a group, the list of all, or what a reply means.
 func (c *explainCommand) Run(io streams) error {
-	about, ok := check.Find(c.ID)
+	what := strings.Join(c.What, " ")
+	about, ok := check.Find(what)
 	if ok {
 		return c.print(io, []check.About{about})
 	}
-	group := check.Group(c.ID)
-	if len(group) == 0 {
-		return usage(fmt.Errorf("there is no check %q", c.ID), nearest(c.ID))
+	group := check.Group(what)
+	switch {
+	case len(group) > 0:
+		return c.print(io, group)
+	case isReply(what):
+		return (&classifyCommand{Text: c.What, JSON: c.JSON}).Run(io)
 	}
-	return c.print(io, group)
+	return usage(fmt.Errorf("there is no check %q", what), nearest(what))
+}
+
+// isReply: ids are one word that begins with a letter.
+func isReply(what string) bool {
+	return strings.ContainsAny(strings.TrimSpace(what), " \t\n") || what != "" && what[0] >= '0' && what[0] <= '9'
 }
 
 func (c *explainCommand) print(io streams, pages []check.About) error {

@@ -29,7 +29,9 @@ import (
 type commandLine struct {
 	commonFlags
 	Check    checkCommand    `cmd:"" help:"Audit a domain, a host, an address, a message (-), or this machine's way out (egress)."`
-	Explain  explainCommand  `cmd:"" help:"Show the manual page of a check."`
+	Explain  explainCommand  `cmd:"" help:"Show the manual page of a check, or what a server's reply means."`
+	Classify classifyCommand `cmd:"" name:"classify-reply" help:"Say what the reply of a mail server means, also in a pasted log line."`
+	Provider providerCommand `cmd:"" help:"Show the big receivers: what they want, their limits, their pages."`
 	SPF      spfCommand      `cmd:"" name:"spf" help:"Evaluate SPF for an address, a sender and a HELO name, with every step."`
 	Verify   verifyCommand   `cmd:"" help:"Verify the message on standard input: iprev, SPF, DKIM, DMARC, ARC."`
 	Sign     signCommand     `cmd:"" help:"Sign the message on standard input with DKIM."`

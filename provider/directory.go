@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/allgreen-mail/allgreen/mail"
@@ -127,4 +129,20 @@ func (d *Directory) ByDomain(domain mail.Domain) (*Provider, bool) {
 	}
 	p, ok := d.byStem[stem]
 	return p, ok
+}
+
+// Checks are the ids of all checks that a Meaning can name.
+func (d *Directory) Checks() []string {
+	all := map[string]bool{}
+	for _, c := range d.classes {
+		for _, id := range c.Checks {
+			all[id] = true
+		}
+	}
+	for i := range d.rules {
+		for _, id := range d.rules[i].Checks {
+			all[id] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
 }

@@ -16,7 +16,7 @@ type guesses struct {
 // codeGuess is what a code stands for by its standard.
 type codeGuess struct {
 	Code     int    `json:"code"`     // of RFC 5321, where there is no enhanced one
-	Enhanced string `json:"enhanced"` // "x.1.1" of either class; "x.6." is all of them
+	Enhanced string `json:"enhanced"` // "4.1.1"; "x.1.1" of either class; "x.6." is all of them
 	outcome
 }
 
@@ -64,7 +64,7 @@ func (g *guesses) byEnhanced(code mail.EnhancedCode) (outcome, bool) {
 	}
 	said := "x" + code.String()[1:]
 	for _, c := range g.Codes {
-		if c.Enhanced == said || strings.HasSuffix(c.Enhanced, ".") && strings.HasPrefix(said, c.Enhanced) {
+		if c.Enhanced == said || c.Enhanced == code.String() || strings.HasSuffix(c.Enhanced, ".") && strings.HasPrefix(said, c.Enhanced) {
 			return c.outcome, true
 		}
 	}
