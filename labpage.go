@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/allgreen-mail/allgreen/check"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/web"
 	"github.com/allgreen-mail/allgreen/web/pages"
@@ -17,8 +18,8 @@ import (
 // labPage is the site of our server in the lab. It listens on loopback only, and there
 // is no login.
 type labPage struct {
-	world   *world.World
-	handler http.Handler
+	world *world.World
+	site  *pages.Site
 }
 
 // newLabPage is the site of a server in a world. It speaks to it as commands do, so that
@@ -28,7 +29,8 @@ func newLabPage(w *world.World, h *home, known []pages.LabDomain) labPage {
 	o.Client = web.NewClient(&world.World{Network: world.Machine()}, filepath.Join(h.settings.Data, socketName))
 	o.Domains = func() []mail.Domain { return h.settings.Domains }
 	o.Open, o.Lab = true, known
-	return labPage{w, pages.New(o).Handler()}
+	o.Check = check.Options{Battery: true} // every host of the lab is ours
+	return labPage{w, pages.New(o)}
 }
 
 // open serves the page until the context ends and returns its address. Who opened
@@ -38,13 +40,14 @@ func (p labPage) open(ctx context.Context) (url string, done <-chan struct{}, er
 	if err != nil {
 		return "", nil, err
 	}
-	server := &http.Server{Handler: p.handler, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: p.site.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
 		stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 		defer stop()
 		_ = server.Serve(l) // ends with the context
+		p.site.Close()
 	}()
 	return "http://" + l.Addr().String() + "/", finished, nil
 }

@@ -78,15 +78,15 @@ func ago(now, t time.Time) string {
 	case t.IsZero():
 		return "never"
 	case d < 0:
-		return "in " + span(-d)
+		return "in " + length(-d)
 	case d < 5*time.Second:
 		return "just now"
 	}
-	return span(d) + " ago"
+	return length(d) + " ago"
 }
 
-// span is a duration in its largest unit.
-func span(d time.Duration) string {
+// length is a duration in its largest unit.
+func length(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:
 		return count(int64(d/time.Second), "second")

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/allgreen-mail/allgreen/account"
+	"github.com/allgreen-mail/allgreen/check"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/web"
@@ -30,6 +31,10 @@ type Options struct {
 	Secret func(purpose string) []byte
 	// Beside answers what the pages do not: policies, messages of programs. nil: nothing.
 	Beside http.Handler
+	// Practices are the rows of the all green page.
+	Practices []Practice
+	// Check says how any domain is checked: from which address, and whom to spare.
+	Check check.Options
 	// Lab are domains to click on, with a word on each; none outside the lab.
 	Lab []LabDomain
 }
@@ -39,17 +44,19 @@ type LabDomain struct{ Name, About string }
 
 // Site is the pages of one server.
 type Site struct {
-	o       Options
-	log     *slog.Logger
-	mux     *http.ServeMux
-	all     []route
-	pages   map[string]page
-	guarded http.Handler
+	o         Options
+	audits    *audits
+	strangers strangers
+	log       *slog.Logger
+	mux       *http.ServeMux
+	all       []route
+	pages     map[string]page
+	guarded   http.Handler
 }
 
 // New makes the pages.
 func New(o Options) *Site {
-	s := &Site{o: o, log: o.Log, mux: http.NewServeMux(), pages: readPages()}
+	s := &Site{o: o, log: o.Log, mux: http.NewServeMux(), pages: readPages(), audits: newAudits(o.World, o.Check)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -70,6 +77,9 @@ func New(o Options) *Site {
 	s.guarded = s.harden(s.mux)
 	return s
 }
+
+// Close ends the checks that are under way, and waits for them.
+func (s *Site) Close() { s.audits.close() }
 
 // access says who may see a page. The zero value is the administrator alone.
 type access int
@@ -92,6 +102,14 @@ func (s *Site) routes() []route {
 	return slices.Concat([]route{
 		{"GET /static/{file}", public, s.static},
 		{"GET /green", admin, s.green},
+		{"GET /green/look", admin, s.look},
+		{"POST /green/look", admin, s.lookAgain},
+		{"GET /green/{check}", admin, s.history},
+		{"POST /green/{check}/again", admin, s.checkAgain},
+		{"GET /check", open, s.checkAny},
+		{"GET /check/{target}", open, s.checkTarget},
+		{"POST /check/{target}", open, s.checkOnceMore},
+		{"GET /check/{target}/events", open, s.checkEvents},
 	}, s.labRoutes())
 }
 
