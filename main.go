@@ -54,6 +54,8 @@ type commandLine struct {
 	Checklist checklistCommand `cmd:"" help:"Show what only a person can do for good delivery, and tick it off."`
 
 	TestAddress testAddressCommand `cmd:"" name:"test-address" help:"Make an address; send a message to it from any system, and see the verdict on it."`
+
+	Web webCommand `cmd:"" help:"Let programs use the API of the running server."`
 }
 
 // commonFlags are what every command takes.

@@ -83,7 +83,7 @@ type serverOptions struct {
 func schemas() []store.Schema {
 	return []store.Schema{
 		identity.Schema, account.Schema, mailbox.Schema, journal.Schema, queue.Schema, policy.Schema, submit.Schema, deliver.Schema, transfer.Schema, backup.Schema,
-		vacation.Schema, standing.Schema, setup.ChecklistSchema,
+		vacation.Schema, web.Schema, standing.Schema, setup.ChecklistSchema,
 		testaddress.Schema,
 	}
 }

@@ -88,6 +88,7 @@ func (a Administration) Handler() http.Handler {
 	p.addSenders(mux, a.Networks)
 	p.addMail(mux)
 	p.addSieve(mux)
+	apiTokens{a.Store, a.Now}.add(mux)
 	addQueue(mux, a.Queue)
 	addLog(mux, a.Store)
 	backups{a.Backups, a.Jobs}.add(mux)

@@ -28,7 +28,7 @@ func newOffice(t *testing.T) office {
 	w := world.None()
 	st, err := store.Open(t.Context(), store.Options{
 		Dir: t.TempDir(), Clock: w.Now,
-		Schemas: []store.Schema{account.Schema, mailbox.Schema, journal.Schema, queue.Schema},
+		Schemas: []store.Schema{account.Schema, mailbox.Schema, journal.Schema, queue.Schema, Schema},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func newOffice(t *testing.T) office {
 	t.Cleanup(dir.Close)
 	q := queue.New(st, queue.Options{Clock: w.Now})
 	a := Administration{
-		Store: st, Accounts: dir, Queue: q, Metrics: NewMetrics(),
+		Now: w.Now, Store: st, Accounts: dir, Queue: q, Metrics: NewMetrics(),
 		Networks: func(n []netip.Prefix) error {
 			return account.CheckNetworks(n, nil, []netip.Addr{netip.MustParseAddr("192.168.1.1")})
 		},

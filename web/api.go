@@ -15,7 +15,7 @@ const apiPath = "/api"
 //	POST /api/v1/NAME      a call of the catalogue
 //	GET  /api/openapi.json its description, for everybody
 type API struct {
-	Calls http.Handler // of the administration socket
+	Client *Client // of the administration
 	// Who tells what whoever asks may do. An error that is an *Error is told as it is;
 	// Nobody has to log in.
 	Who func(*http.Request) (Access, error)
@@ -25,7 +25,7 @@ type API struct {
 func (a API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, o := range Catalogue() {
-		mux.Handle("POST "+apiPath+callPath+o.Name, a.guard(o, http.StripPrefix(apiPath, a.Calls)))
+		mux.Handle("POST "+apiPath+callPath+o.Name, a.guard(o))
 	}
 	text := sync.OnceValue(describeAPI)
 	mux.HandleFunc("GET "+apiPath+"/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
@@ -39,7 +39,7 @@ func (a API) Handler() http.Handler {
 }
 
 // guard lets a call through for those who may make it.
-func (a API) guard(o Operation, call http.Handler) http.Handler {
+func (a API) guard(o Operation) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		may, err := a.Who(r)
@@ -52,7 +52,19 @@ func (a API) guard(o Operation, call http.Handler) http.Handler {
 		case may < o.Access:
 			writeError(w, &Error{Kind: Forbidden, Text: o.Name + " is not for this token", Hint: "it needs more than to " + may.String()})
 		default:
-			call.ServeHTTP(w, r)
+			a.pass(w, r, o)
 		}
 	})
+}
+
+// pass makes the call as it was asked for, and answers what it answers.
+func (a API) pass(w http.ResponseWriter, r *http.Request, o Operation) {
+	status, answer, err := a.Client.raw(r.Context(), callPath+o.Name, http.MaxBytesReader(w, r.Body, maxCall))
+	if err != nil {
+		writeError(w, &Error{Kind: Temporary, Text: err.Error()})
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(answer) // the program may be gone
 }

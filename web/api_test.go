@@ -331,7 +331,7 @@ func TestAPIAccess(t *testing.T) {
 	made := ""
 	calls := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { made = r.URL.Path })
 	for _, may := range []Access{Nobody, Looks, Changes, Person} {
-		h := API{Calls: calls, Who: func(*http.Request) (Access, error) { return may, nil }}.Handler()
+		h := API{Client: NewClientOf(calls), Who: func(*http.Request) (Access, error) { return may, nil }}.Handler()
 		for _, op := range Catalogue() {
 			made = ""
 			w := httptest.NewRecorder()
@@ -351,7 +351,7 @@ func TestAPIAccess(t *testing.T) {
 }
 
 func TestAPIElsewhere(t *testing.T) {
-	h := API{Calls: http.NotFoundHandler(), Who: func(*http.Request) (Access, error) {
+	h := API{Client: NewClientOf(http.NotFoundHandler()), Who: func(*http.Request) (Access, error) {
 		return Nobody, &Error{Kind: Temporary, Text: "not now"}
 	}}.Handler()
 	for _, tt := range []struct {
@@ -371,4 +371,47 @@ func TestAPIElsewhere(t *testing.T) {
 			t.Errorf("%s %s: %d %s", tt.method, tt.path, w.Code, w.Header())
 		}
 	}
+}
+
+// TestAPITokens goes the way of a program, from the token to the answer and to its end.
+func TestAPITokens(t *testing.T) {
+	o := newOffice(t)
+	api := API{Client: o.Client, Who: func(r *http.Request) (Access, error) { return TokenAccess(o.store, r) }}.Handler()
+	ask := func(call, body, authorization string, want int) string {
+		t.Helper()
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", "/api/v1/"+call, strings.NewReader(body))
+		if authorization != "" {
+			r.Header.Set("Authorization", authorization)
+		}
+		api.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("%s as %.20q: %d %s, want %d", call, authorization, w.Code, w.Body, want)
+		}
+		return w.Body.String()
+	}
+	looks := do(t, o, APITokenAdd, APIToken{Name: "monitor", ReadOnly: true}).Secret
+	changes := do(t, o, APITokenAdd, APIToken{Name: "portal_1"}).Secret
+	fails(t, o, APITokenAdd, APIToken{Name: "monitor"}, Conflict)
+	for _, name := range []string{"", "a b", "ü", strings.Repeat("x", 61)} {
+		fails(t, o, APITokenAdd, APIToken{Name: name}, Invalid)
+	}
+	if all := do(t, o, APITokenList, None{}); len(all) != 2 || !all[0].ReadOnly || all[1].ReadOnly || all[0].Created.IsZero() {
+		t.Errorf("tokens: %+v", all)
+	}
+	ask("status", "{}", "", 401)
+	ask("status", "{}", "Basic "+looks, 401)
+	ask("status", "{}", "Bearer "+looks+"x", 401)
+	if got := ask("status", "", "bearer "+looks, 200); !strings.Contains(got, `"mx.example.com"`) {
+		t.Errorf("status: %s", got)
+	}
+	ask("account.add", `{"address":"bob@example.com"}`, "Bearer "+looks, 403)
+	ask("account.add", `{"address":"bob@example.com"}`, "Bearer "+changes, 200)
+	ask("account.show", `{"address":"bob@example.com"}`, "Bearer "+looks, 200)
+	ask("account.show", `{"address":"eve@example.com"}`, "Bearer "+looks, 404)
+	ask("account.show", `{"adress":"bob@example.com"}`, "Bearer "+looks, 400)
+	ask("web.token.add", `{"name":"more"}`, "Bearer "+changes, 403)
+	do(t, o, APITokenRemove, SenderName{"monitor"})
+	fails(t, o, APITokenRemove, SenderName{"monitor"}, NotFound)
+	ask("status", "{}", "Bearer "+looks, 401)
 }

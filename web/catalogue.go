@@ -43,6 +43,9 @@ func Catalogue() []Operation {
 		op(StandingRows, Looks, "How our domains and addresses stand: the colour of every check, and since when."),
 		op(StandingHistory, Looks, "Which checks changed their colour, the newest first."),
 		op(StandingCheck, Changes, "Begins to look again at a domain or address, with all checks or one."),
+		op(ChecklistItems, Looks, "What only a person can do for good delivery, and how it stands."),
+		op(ChecklistMark, Changes, "Ticks off what a person did."),
+		op(ChecklistUnmark, Changes, "Takes a tick back."),
 		op(DKIMKeys, Looks, "The DKIM keys of a domain, or of all."),
 		op(DKIMPlan, Changes, "Makes the next DKIM keys of a domain, which do not sign yet."),
 		op(DKIMSwitch, Changes, "Signs with the planned DKIM keys from now on."),
@@ -71,6 +74,10 @@ func Catalogue() []Operation {
 		op(PrincipalsOnHold, Looks, "The senders whose mail is held, and why."),
 		op(PrincipalHold, Changes, "Holds what a login, device or token sends, and what it has in the queue."),
 		op(PrincipalFree, Changes, "Lets a sender go on; what was held goes out, or is dropped."),
+
+		op(APITokenList, Looks, "The tokens of programs that use this API, without their secrets."),
+		op(APITokenAdd, Person, "Makes a token for a program that uses this API, which is shown once."),
+		op(APITokenRemove, Person, "Ends the use of such a token."),
 
 		op(QueueList, Looks, "The messages that wait to be sent, the oldest first."),
 		op(QueueWhy, Looks, "Why messages wait, with the transcript of the last attempt."),

@@ -39,28 +39,34 @@ func NewClient(w *world.World, path string) *Client {
 const maxAnswer = 256 << 20
 
 func (c *Client) post(ctx context.Context, path string, body []byte) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://admin"+path, bytes.NewReader(body))
+	status, text, err := c.raw(ctx, path, bytes.NewReader(body))
+	if err != nil || status == http.StatusOK {
+		return text, err
+	}
+	var e Error
+	if json.Unmarshal(text, &e) != nil || e.Text == "" {
+		return nil, fmt.Errorf("the server at %s answered %d: it is of another version", c.path, status)
+	}
+	return nil, &e
+}
+
+// raw posts JSON, and gives the status and text of the answer.
+func (c *Client) raw(ctx context.Context, path string, body io.Reader) (int, []byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://admin"+path, body)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	answer, err := c.http.Do(request)
 	if err != nil {
-		return nil, c.unanswered(ctx, err)
+		return 0, nil, c.unanswered(ctx, err)
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-	switch {
-	case err != nil:
-		return nil, c.unanswered(ctx, err)
-	case answer.StatusCode == http.StatusOK:
-		return text, nil
+	if err != nil {
+		return 0, nil, c.unanswered(ctx, err)
 	}
-	var e Error
-	if json.Unmarshal(text, &e) != nil || e.Text == "" {
-		return nil, fmt.Errorf("the server at %s answered %s: it is of another version", c.path, answer.Status)
-	}
-	return nil, &e
+	return answer.StatusCode, text, nil
 }
 
 func (c *Client) unanswered(ctx context.Context, err error) error {
