@@ -18,7 +18,7 @@ import (
 type testAddressCommand struct {
 	adminFlags
 	ID      string        `arg:"" optional:"" help:"Show the verdicts of this address instead of making one."`
-	Wait    bool          `help:"Wait for the next verdict; exit as check does for it."`
+	Wait    bool          `help:"Wait until every message has its verdict; exit as check does for the worst."`
 	Timeout time.Duration `default:"1h" help:"How long to wait." placeholder:"DUR"`
 }
 
@@ -45,46 +45,45 @@ func (c *testAddressCommand) Run(ctx context.Context, io streams, common commonF
 	if err := c.print(io.out, a, a.Messages, common.Verbose); err != nil || !c.Wait {
 		return err
 	}
-	m, a, err := c.await(ctx, io, common, a)
-	if err != nil {
+	shown := a.Judged()
+	if a, err = c.await(ctx, io, common, a); err != nil {
 		return err
 	}
-	if err := c.print(io.out, a, []testaddress.Message{m}, common.Verbose); err != nil {
-		return err
+	if shown == 0 || shown < a.Judged() {
+		if err := c.print(io.out, a, a.Messages, common.Verbose); err != nil {
+			return err
+		}
 	}
-	return exitWith(m.Report.Verdict.ExitCode())
+	return exitWith(worst(a).ExitCode())
 }
 
-// await waits until one more message than before has its verdict.
-func (c *testAddressCommand) await(ctx context.Context, io streams, common commonFlags, a testaddress.Address) (testaddress.Message, testaddress.Address, error) {
+// await waits until there is a message, and every one has its verdict.
+func (c *testAddressCommand) await(ctx context.Context, io streams, common commonFlags, a testaddress.Address) (testaddress.Address, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	line := newProgressLine(io.err)
 	defer line.clear()
-	before := a.Judged()
-	for {
+	for a.Judged() == 0 || a.Judged() < len(a.Messages) {
 		line.show("%d of %d messages judged; waiting for a message to %s", a.Judged(), len(a.Messages), a.Address)
 		next, err := ask(ctx, c.adminFlags, common, web.TestLook, web.TestQuery{ID: a.ID, Wait: 30, Taken: len(a.Messages), Judged: a.Judged()})
 		switch {
-		case errors.Is(err, context.DeadlineExceeded) || err == nil && next.Judged() <= before && ctx.Err() != nil:
-			return testaddress.Message{}, a, &failure{exitTemporary, errors.New("no message came in time"), "send one to " + a.Address + ", then run: allgreen test-address --wait " + a.ID}
+		case errors.Is(err, context.DeadlineExceeded) || err == nil && ctx.Err() != nil:
+			return a, &failure{exitTemporary, errors.New("no message came in time"), "send one to " + a.Address + ", then run: allgreen test-address --wait " + a.ID}
 		case err != nil:
-			return testaddress.Message{}, a, err
+			return a, err
 		}
-		if a = next; a.Judged() > before {
-			return latest(a), a, nil
-		}
+		a = next
 	}
+	return a, nil
 }
 
-// latest is the last message with a verdict.
-func latest(a testaddress.Address) (m testaddress.Message) {
-	for i := range a.Messages {
-		if a.Messages[i].Report != nil {
-			m = a.Messages[i]
-		}
+// worst is the worst verdict on any of the messages.
+func worst(a testaddress.Address) finding.Status {
+	verdict := finding.Skip
+	for _, m := range a.Messages {
+		verdict = finding.Worse(verdict, m.Report.Verdict)
 	}
-	return m
+	return verdict
 }
 
 // print shows an address and some of its messages.

@@ -161,16 +161,23 @@ func parsePath(text string) (mail.Address, error) {
 	return mail.ParseAddress(text)
 }
 
+// fromSession is the source of what the receiver saw itself.
+const fromSession = "the session"
+
 // readOptions lets the person who asks know better than the trace.
 func (h *Handover) readOptions(o Options) {
+	ip, helo, path := "--ip", "--helo", "--from"
+	if o.Results != nil {
+		ip, helo, path = fromSession, fromSession, fromSession
+	}
 	if o.ClientIP.IsValid() {
-		h.IP, h.IPSource = o.ClientIP.Unmap().WithZone(""), "--ip"
+		h.IP, h.IPSource = o.ClientIP.Unmap().WithZone(""), ip
 	}
 	if o.ClientHELO != "" {
-		h.HELO, h.HELOSource = o.ClientHELO, "--helo"
+		h.HELO, h.HELOSource = o.ClientHELO, helo
 	}
 	if o.MailFrom != "" {
-		h.setPath(o.MailFrom, "--from")
+		h.setPath(o.MailFrom, path)
 	}
 }
 
@@ -183,6 +190,8 @@ func (h *Handover) Trust() string {
 	switch {
 	case h.IPSource == "--ip":
 		return "as given with --ip"
+	case h.IPSource == fromSession:
+		return "from the session"
 	case h.IPSource == "":
 		return "not known"
 	case h.AuthenticatedBy != "":
