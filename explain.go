@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -25,18 +26,27 @@ allgreen explain "550 5.7.26 This mail has been blocked"`
 // Run prints one page, a group, the list of all, or what a reply means.
 func (c *explainCommand) Run(io streams) error {
 	what := strings.Join(c.What, " ")
-	about, ok := check.Find(what)
-	if ok {
-		return c.print(io, []check.About{about})
-	}
-	group := check.Group(what)
+	pages, err := pagesOf(what)
 	switch {
-	case len(group) > 0:
-		return c.print(io, group)
-	case isReply(what):
+	case err != nil && isReply(what):
 		return (&classifyCommand{Text: c.What, JSON: c.JSON}).Run(io)
+	case err != nil:
+		return err
+	case c.JSON:
+		return printJSON(io.out, pages)
 	}
-	return usage(fmt.Errorf("there is no check %q", what), nearest(what))
+	return printPages(io.out, pages)
+}
+
+// pagesOf are the pages of a check, a group, or all.
+func pagesOf(what string) ([]check.About, error) {
+	if about, ok := check.Find(what); ok {
+		return []check.About{about}, nil
+	}
+	if group := check.Group(what); len(group) > 0 {
+		return group, nil
+	}
+	return nil, usage(fmt.Errorf("there is no check %q", what), nearest(what))
 }
 
 // isReply: ids are one word that begins with a letter.
@@ -44,14 +54,11 @@ func isReply(what string) bool {
 	return strings.ContainsAny(strings.TrimSpace(what), " \t\n") || what != "" && what[0] >= '0' && what[0] <= '9'
 }
 
-func (c *explainCommand) print(io streams, pages []check.About) error {
-	switch {
-	case c.JSON:
-		return printJSON(io.out, pages)
-	case len(pages) == 1:
-		return printPage(io.out, pages[0])
+func printPages(w io.Writer, pages []check.About) error {
+	if len(pages) == 1 {
+		return printPage(w, pages[0])
 	}
-	return printList(io.out, pages)
+	return printList(w, pages)
 }
 
 // nearest suggests the ids that look most like a mistaken one.

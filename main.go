@@ -49,6 +49,7 @@ type commandLine struct {
 	Log      logCommand      `cmd:"" help:"Tell what happened to a message; find messages."`
 	Import   importCommand   `cmd:"" help:"Bring mail from a Maildir, an mbox or another IMAP server into a mailbox."`
 	Export   exportCommand   `cmd:"" help:"Write a mailbox as a Maildir or as mbox files."`
+	MCP      mcpCommand      `cmd:"" name:"mcp" help:"Let an assistant look: the Model Context Protocol on standard input and output."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 
 	Checklist checklistCommand `cmd:"" help:"Show what only a person can do for good delivery, and tick it off."`
