@@ -129,3 +129,22 @@ func sweep(t *testing.T, st *store.Store) {
 		}
 	}
 }
+
+// fresh holds that no body gets the number of another, also when that one was the newest
+// and is swept: whoever still has the number would read somebody else's mail.
+func fresh(t *testing.T, st *store.Store) {
+	var last store.BodyID
+	for range 3 {
+		id := put(t, st, 10, false)
+		if id <= last {
+			t.Fatalf("a body has the number %d, and %d was given before", id, last)
+		}
+		must(t, st.Write(t.Context(), func(tx *store.Tx) error { return tx.ReleaseBody(id) }))
+		_, err := st.Sweep(t.Context())
+		must(t, err)
+		if _, err := st.OpenBody(t.Context(), id); !errors.Is(err, store.ErrNoRow) {
+			t.Errorf("a swept body: %v, want ErrNoRow", err)
+		}
+		last = id
+	}
+}

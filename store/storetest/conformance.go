@@ -48,6 +48,7 @@ func Run(t *testing.T) {
 		{"concurrent writers", concurrentWriters},
 		{"bodies", bodies},
 		{"sweep", sweep},
+		{"fresh body numbers", fresh},
 		{"wake", wake},
 		{"dump", dump},
 	} {
