@@ -126,7 +126,7 @@ func (s *ship) survey(t *testing.T, st *store.Store) {
 			referred = append(referred, fmt.Sprintf(`SELECT %s FROM %s`, name, table))
 		}
 	}
-	none["bodies that nobody refers to"] = `SELECT count(*) FROM store_body WHERE id NOT IN (` + strings.Join(append(referred, `SELECT body FROM store_released`), ` UNION ALL `) + `)`
+	none["bodies that nobody refers to"] = `SELECT count(*) FROM store_body WHERE size > 0 AND id NOT IN (` + strings.Join(append(referred, `SELECT body FROM store_released`), ` UNION ALL `) + `)`
 	s.read(t, st, func(tx *store.Tx) error {
 		if st.Engine() == store.SQLite {
 			var sound string
