@@ -51,6 +51,9 @@ func (s *session) expungeDeleted(ctx context.Context, uids []mailbox.UIDRange) (
 	for some := range slices.Chunk(slices.Clone(deleted), expungeAtOnce) {
 		among := mailbox.Ranges(some)
 		err = s.store().Write(ctx, func(tx *store.Tx) error {
+			if err := mailbox.Hold(tx, s.view.folder); err != nil { // or somebody takes \Deleted back meanwhile
+				return err
+			}
 			if err := find(tx, among); err != nil {
 				return err
 			}

@@ -45,6 +45,9 @@ func (s *session) storeFlags(ctx context.Context, cmd *syntax.Command) (answer, 
 func (s *session) changeFlags(ctx context.Context, uids []mailbox.UIDRange, change mailbox.FlagChange) (done []mailbox.Message, modified []mailbox.UID, unseen map[mailbox.UID]bool, err error) {
 	v := s.view
 	err = s.store().Write(ctx, func(tx *store.Tx) error {
+		if err := mailbox.Hold(tx, v.folder); err != nil {
+			return err
+		}
 		before, err := mailbox.ChangesSince(tx, v.folder, v.modseq)
 		if err != nil {
 			return err

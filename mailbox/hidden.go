@@ -81,10 +81,12 @@ func ExpireAt(tx *store.Tx, account int64, name string, at time.Time) (int, erro
 		if f.Expires.IsZero() {
 			continue
 		}
-		if _, err := tx.Exec(`UPDATE mailbox_folder SET expires = $2 WHERE id = $1`, int64(f.ID), at); err != nil {
+		// One that is renamed out of the tree at this moment stays.
+		changed, err := tx.Exec(`UPDATE mailbox_folder SET expires = $2 WHERE id = $1 AND expires > 0`, int64(f.ID), at)
+		if err != nil {
 			return n, fmt.Errorf("expire %q: %w", name, err)
 		}
-		n++
+		n += int(changed)
 	}
 	return n, nil
 }

@@ -65,3 +65,11 @@ func (at *locked) count(tx *store.Tx, g grown) error {
 	tx.Wake(Topic(at.account))
 	return err
 }
+
+// Hold has a folder stay as it is, for all others, until the transaction ends: what is
+// read from here on is still so when it is changed. Where several processes write, only
+// this makes "expunge what has this flag" one thing.
+func Hold(tx *store.Tx, folder FolderID) error {
+	_, err := lock(tx, folder)
+	return err
+}

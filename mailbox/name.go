@@ -135,7 +135,13 @@ func renameOne(tx *store.Tx, f Folder, to string) error {
 		}
 		return err
 	}
-	if _, err := tx.Exec(`UPDATE mailbox_folder SET name = $2, uncounted = 0, sealed = 0, expires = 0 WHERE id = $1`, int64(f.ID), to); err != nil {
+	// Another process may have renamed or deleted it since it was read.
+	n, err := tx.Exec(`UPDATE mailbox_folder SET name = $2, uncounted = 0, sealed = 0, expires = 0 WHERE id = $1 AND account = $3 AND name = $4`,
+		int64(f.ID), to, f.Account, f.Name)
+	if err == nil && n == 0 {
+		err = ErrNoFolder
+	}
+	if err != nil {
 		return err
 	}
 	return takeSubscription(tx, f.Account, f.ID, to)
@@ -175,7 +181,7 @@ func RemoveFolder(tx *store.Tx, account int64, name string) error {
 		err = bequeathSubscription(tx, f)
 	}
 	if err == nil {
-		err = deleteFolder(tx, f)
+		err = deleteFolder(tx, f, `name = $2`, f.Name)
 	}
 	if err != nil {
 		return fmt.Errorf("remove folder %q: %w", name, err)
@@ -183,8 +189,13 @@ func RemoveFolder(tx *store.Tx, account int64, name string) error {
 	return nil
 }
 
-func deleteFolder(tx *store.Tx, f Folder) error {
+// deleteFolder deletes a folder if a condition still holds, about $2: who read the folder
+// may have been overtaken by another process. Otherwise it is ErrNoFolder.
+func deleteFolder(tx *store.Tx, f Folder, still string, argument any) error {
 	tx.Wake(Topic(f.Account))
-	_, err := tx.Exec(`UPDATE mailbox_folder SET account = NULL WHERE id = $1`, int64(f.ID))
+	n, err := tx.Exec(`UPDATE mailbox_folder SET account = NULL WHERE id = $1 AND account IS NOT NULL AND `+still, int64(f.ID), argument)
+	if err == nil && n == 0 {
+		err = ErrNoFolder
+	}
 	return err
 }

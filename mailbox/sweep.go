@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/allgreen-mail/allgreen/store"
@@ -46,10 +48,16 @@ func sweepAll(ctx context.Context, st *store.Store, bite func(*store.Tx) (int, b
 // expire deletes the folders whose time is over. Nothing of them stays, no
 // subscription either: they were not to last.
 func expire(tx *store.Tx) (int, bool, error) {
-	over, err := Expiring(tx, tx.Now())
+	now := tx.Now()
+	over, err := Expiring(tx, now)
 	for _, f := range over {
-		if err == nil {
-			err = deleteFolder(tx, f)
+		if err != nil {
+			break
+		}
+		// What is renamed out of its tree at this moment stays.
+		err = deleteFolder(tx, f, `expires > 0 AND expires <= $2`, store.Micros(now))
+		if errors.Is(err, ErrNoFolder) {
+			err = nil
 		}
 	}
 	return 0, false, err
@@ -85,14 +93,35 @@ func sweepDeleted(tx *store.Tx) (n int, more bool, err error) {
 // forget removes some old tombstones, and notes in their folders that it did.
 func forget(tx *store.Tx) (int, bool, error) {
 	before := store.Micros(tx.Now().Add(-KeepTombstones))
-	const old = `SELECT folder, modseq, uid FROM mailbox_tombstone WHERE time < $1 ORDER BY time, folder, modseq, uid LIMIT $2`
-	if _, err := tx.Exec(`UPDATE mailbox_folder SET forgotten = o.modseq
-		FROM (SELECT folder, MAX(modseq) AS modseq FROM (`+old+`) AS t GROUP BY folder) AS o
-		WHERE id = o.folder AND forgotten < o.modseq`, before, expungeRows); err != nil {
+	rows, err := tx.Rows(`DELETE FROM mailbox_tombstone WHERE (folder, modseq, uid) IN (
+		SELECT folder, modseq, uid FROM mailbox_tombstone WHERE time < $1 ORDER BY time, folder, modseq, uid LIMIT $2) RETURNING folder, modseq`,
+		before, expungeRows)
+	if err != nil {
 		return 0, false, err
 	}
-	n, err := tx.Exec(`DELETE FROM mailbox_tombstone WHERE (folder, modseq, uid) IN (`+old+`)`, before, expungeRows)
-	return 0, n > 0, err
+	last, err := lastForgotten(rows)
+	for _, folder := range slices.Sorted(maps.Keys(last)) {
+		if _, err := tx.Exec(`UPDATE mailbox_folder SET forgotten = $2 WHERE id = $1 AND forgotten < $2`, int64(folder), last[folder]); err != nil {
+			return 0, false, err
+		}
+	}
+	return 0, len(last) > 0, err
+}
+
+// lastForgotten gives the highest MODSEQ of each folder among tombstones that are gone:
+// of exactly these, whatever another process removes at the same time.
+func lastForgotten(rows *store.Rows) (map[FolderID]int64, error) {
+	defer rows.Close()
+	last := map[FolderID]int64{}
+	for rows.Next() {
+		var folder FolderID
+		var modseq int64
+		if err := rows.Scan(&folder, &modseq); err != nil {
+			return nil, err
+		}
+		last[folder] = max(last[folder], modseq)
+	}
+	return last, rows.Err()
 }
 
 func someUIDs(tx *store.Tx, folder FolderID) (uids []UID, err error) {
