@@ -22,6 +22,8 @@ func statement(c *config.Config) identity.Statement {
 		Hostname: c.Hostname, Domains: c.Domains, Admin: c.Admin,
 		Names: identity.Names{Submission: c.Names.Submission, IMAP: c.Names.IMAP, POP3: c.Names.POP3, Web: c.Names.Web},
 	}
+	l := c.Listen
+	s.Offers = identity.Offers{POP3: len(l.POP3) > 0, POP3S: len(l.POP3S) > 0, Sieve: len(l.ManageSieve) > 0}
 	for _, a := range c.Egress() {
 		s.Egress = append(s.Egress, identity.Egress{IP: a.IP, Name: a.Name})
 	}

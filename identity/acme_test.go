@@ -170,7 +170,8 @@ func TestACMEByALPN(t *testing.T) {
 // port 80 or 443.
 func TestACMEByDNS(t *testing.T) {
 	n := peer.BIND(t, map[string]string{
-		"example.com":       "@ 300 SOA ns1 hostmaster 1 7200 1800 1814400 60\n@ 300 NS ns1\nns1 300 A 127.0.0.1\n_acme-challenge.mx 300 TXT \"another\"\n",
+		"example.com":       "@ 300 SOA ns1 hostmaster 1 7200 1800 1814400 60\n@ 300 NS ns1\nns1 300 A 127.0.0.1\n_acme-challenge.mx 300 TXT \"another\"\n_acme-challenge.mta-sts 300 CNAME com.proofs.example.\n",
+		"proofs.example":    "@ 300 SOA ns1.example.com. hostmaster 1 7200 1800 1814400 60\n@ 300 NS ns1.example.com.\n",
 		"authority.example": "@ 300 SOA ns1.example.com. hostmaster 1 7200 1800 1814400 60\n@ 300 NS ns1.example.com.\nacme 300 A 127.10.200.9\n",
 	})
 	l, err := lab.Start(t.Context(), lab.Options{Bare: true, Zones: []string{zones}}) // for its authority and ports
@@ -190,9 +191,12 @@ func TestACMEByDNS(t *testing.T) {
 	if got := a.issued(); !slices.Equal(got, []string{"mta-sts.example.com by dns-01", "mx.example.com by dns-01"}) {
 		t.Errorf("issued %q; refused %q\n%+v", got, a.problems, id.Health())
 	}
-	left, err := id.said.Load().certificates.ACME.DNS.Read(t.Context(), "example.com.", []world.Name{"_acme-challenge.mx.example.com.", "_acme-challenge.mta-sts.example.com."})
+	left, err := id.said.Load().certificates.ACME.DNS.Read(t.Context(), "example.com.", []world.Name{"_acme-challenge.mx.example.com."})
 	if err != nil || len(left) != 1 || !slices.Equal(left[0].Values, []string{`"another"`}) {
 		t.Errorf("left behind %+v, %v", left, err)
+	}
+	if n.Has(t, "_acme-challenge.mta-sts.example.com. TXT \"x\"") || !n.Has(t, "_acme-challenge.mta-sts.example.com. CNAME com.proofs.example.") {
+		t.Error("the CNAME to the zone of proofs is gone")
 	}
 }
 

@@ -2,10 +2,12 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/mholt/acmez/v3/acme"
+	"github.com/miekg/dns"
 
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/world"
@@ -69,6 +71,36 @@ func (s *dnsSolver) proof(ctx context.Context, c acme.Challenge) (at world.Name,
 	if proof.Name, err = world.ParseName(c.DNS01TXTRecordName()); err != nil {
 		return "", proof, err
 	}
+	if proof.Name, err = s.target(ctx, proof.Name); err != nil {
+		return "", proof, err
+	}
 	at, err = zone.Apex(ctx, s.world, proof.Name)
 	return at, proof, err
+}
+
+// maxAliases is how many CNAME records a proof is followed through.
+const maxAliases = 8
+
+// target is where a name leads by CNAME records. An authority follows them, and a proof
+// cannot stand beside one: so a zone that may be written to from here holds the proofs of
+// one that may not (RFC 8555 section 8.4). Only CNAME is asked for: that there is no text
+// yet must not be remembered.
+func (s *dnsSolver) target(ctx context.Context, name world.Name) (world.Name, error) {
+	for range maxAliases {
+		answer, err := s.world.Lookup(ctx, name, dns.TypeCNAME)
+		switch {
+		case errors.Is(err, world.ErrNotFound):
+			return name, nil
+		case err != nil:
+			return name, fmt.Errorf("find where %s leads: %w", name, err)
+		}
+		alias, ok := answer.Records[0].(*dns.CNAME)
+		if !ok {
+			return name, nil
+		}
+		if name, err = world.ParseName(alias.Target); err != nil {
+			return name, fmt.Errorf("find where the proof leads: %w", err)
+		}
+	}
+	return name, fmt.Errorf("%s: more than %d CNAME records in a row", name, maxAliases)
 }

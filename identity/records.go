@@ -62,7 +62,8 @@ func (r *records) mail() {
 	for _, k := range r.Keys(r.domain) {
 		r.key(k)
 	}
-	r.text("_dmarc."+at, dmarcRecord(r.domain))
+	rung, _ := r.DMARC(r.domain)
+	r.text("_dmarc."+at, DMARCRecord(r.domain, rung.Policy))
 	id, _ := r.MTASTS(r.domain)
 	r.text("_mta-sts."+at, "v=STSv1; id="+id) // RFC 8461 section 3.1
 	r.add(policyHost(r.domain)+".", "CNAME", dotted(r.said.nameOf(HTTPS)))
@@ -73,6 +74,16 @@ func (r *records) mail() {
 	imap := dotted(r.said.nameOf(IMAP))
 	r.add("_imaps._tcp."+at, "SRV", "0 1 993 "+imap) // RFC 6186 section 3.2
 	r.add("_imap._tcp."+at, "SRV", "10 1 143 "+imap) // by STARTTLS, for who cannot do the other
+	pop3 := dotted(r.said.nameOf(POP3))
+	if r.said.Offers.POP3S {
+		r.add("_pop3s._tcp."+at, "SRV", "10 1 995 "+pop3) // RFC 6186 section 3.3; behind IMAP, which programs should prefer
+	}
+	if r.said.Offers.POP3 {
+		r.add("_pop3._tcp."+at, "SRV", "20 1 110 "+pop3)
+	}
+	if r.said.Offers.Sieve {
+		r.add("_sieve._tcp."+at, "SRV", "0 1 4190 "+imap) // RFC 5804 section 1.8
+	}
 }
 
 func (r *records) key(k Key) {
@@ -91,12 +102,6 @@ func (r *records) key(k Key) {
 }
 
 func postmaster(d mail.Domain) string { return "postmaster@" + d.String() }
-
-// dmarcRecord is where a new domain begins (RFC 9989): nobody else sends for it yet,
-// and p=quarantine harms less than p=reject when something was forgotten.
-func dmarcRecord(d mail.Domain) string {
-	return "v=DMARC1; p=quarantine; rua=mailto:" + postmaster(d)
-}
 
 // spf is the narrowest record: exactly the addresses that mail leaves from, of one
 // name or, for nil, of all. Addresses cost no lookups (RFC 7208 section 4.6.4).

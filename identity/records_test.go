@@ -36,10 +36,12 @@ func TestRecords(t *testing.T) {
 		{"services.zone", com, func(o *Options) {
 			s := &o.Statement
 			s.Names = Names{Submission: mail.MustParseDomain("smtp.example.com"), IMAP: mail.MustParseDomain("imap.example.com"), Web: mail.MustParseDomain("www.example.com")}
+			s.Offers = Offers{POP3: true, POP3S: true, Sieve: true}
 		}, nil},
 		{"name-outside.zone", com, func(o *Options) { o.Statement.Hostname = mail.MustParseDomain("host7.hoster.example") }, nil},
 		{"no-addresses.zone", com, func(o *Options) { o.Statement.Egress = nil }, nil},
 		{"host-is-domain.zone", com, func(o *Options) { o.Statement.Hostname = com }, nil},
+		{"dmarc-reject.zone", net, nil, map[string]string{rungFact(net): `{"policy":"reject"}`}},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			id := open(t, storetest.Open(t, schemas()...), tt.change)

@@ -16,6 +16,15 @@ type Statement struct {
 	Egress   []Egress      // the addresses that mail leaves from
 	Admin    mail.Address  // who gets the mail for the role addresses
 	Names    Names         // of services that do not share the host name
+	Offers   Offers        // beside SMTP, submission and IMAP
+}
+
+// Offers are services that not every server has; programs of users find them by SRV
+// records, which are wanted where the service is there.
+type Offers struct {
+	POP3  bool // with STARTTLS
+	POP3S bool
+	Sieve bool // ManageSieve
 }
 
 // Egress is an address that other servers see, and the name it has there.
