@@ -54,9 +54,9 @@ func (c *dkimListCommand) Run(ctx context.Context, io streams, common commonFlag
 	}
 	var rows [][]string
 	for _, k := range keys {
-		rows = append(rows, []string{k.Domain, k.Selector, k.Algorithm, k.State, clock(k.Since)})
+		rows = append(rows, []string{k.Domain, k.Selector, k.Algorithm, k.State, clock(k.Since), day(k.Next)})
 	}
-	heads := []show.Column{{Title: "domain", Keep: true}, {Title: "selector", Keep: true}, {Title: "algorithm"}, {Title: "state"}, {Title: "since"}}
+	heads := []show.Column{{Title: "domain", Keep: true}, {Title: "selector", Keep: true}, {Title: "algorithm"}, {Title: "state"}, {Title: "since"}, {Title: "next key"}}
 	return show.Table(io.out, heads, rows, width(io.out))
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/allgreen-mail/allgreen/identity"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/setup"
 	"github.com/allgreen-mail/allgreen/web"
 )
 
@@ -32,7 +33,7 @@ func keysOf(keys []identity.Key) []web.DKIMKey {
 	for _, key := range keys {
 		all = append(all, web.DKIMKey{
 			Domain: key.Domain.String(), Selector: key.Selector, Algorithm: string(key.Algorithm), State: string(key.State),
-			Created: key.Created.UTC(), Since: key.Changed.UTC(),
+			Created: key.Created.UTC(), Since: key.Changed.UTC(), Next: setup.NextRotation(key).UTC(),
 		})
 	}
 	return all

@@ -74,6 +74,7 @@ func (s *server) change(ctx context.Context, next *config.Config) error {
 	s.missAdmin(ctx, next)
 	s.delivery.change(out)
 	s.edge.change(edgeSources(next, s.world))
+	s.upkeep.Wake()
 	s.board.keep(g.names())
 	s.retired.Go(func() { before.retire(s.stopping) })
 	return nil

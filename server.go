@@ -56,6 +56,7 @@ type server struct {
 	jobs     *web.Jobs
 	tests    *testaddress.Book
 	edge     *edgeWatch
+	upkeep   *setup.Upkeep
 	reading  *reading
 
 	parts    *errgroup.Group // what runs in the background until the end
@@ -170,6 +171,7 @@ func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
+	s.upkeep = newUpkeep(s, c)
 	s.accounts = account.Open(s.store, account.Options{
 		Domains: c.Domains, Admin: c.Admin, Devices: devices(c), World: s.world, Log: s.log,
 		Created: func(tx *store.Tx, id account.ID) error { return mailbox.Create(tx, int64(id)) },
@@ -238,6 +240,7 @@ func (s *server) runParts(ctx context.Context) {
 	run("identity", s.identity.Run)
 	run("delivery", s.delivery.run)
 	run("edge", s.edge.run)
+	run("upkeep", s.upkeep.Run)
 	run("journal", keeper.Run)
 	run("index", s.index.Run)
 	for _, r := range s.reading.all() {

@@ -97,3 +97,15 @@ func (i *Identity) issuers() []string {
 	}
 	return strings.Fields((*i.facts.Load())[issuersFact(c.ACME.Directory)])
 }
+
+// Once reports whether something is asked for the first time, on any node: for what the
+// operator is told once.
+func (i *Identity) Once(ctx context.Context, what string) (first bool, err error) {
+	err = i.store.Write(ctx, func(tx *store.Tx) error {
+		n, err := tx.Exec(`INSERT INTO identity_fact (name, value, changed) VALUES ($1, '', $2) ON CONFLICT (name) DO NOTHING`,
+			"once "+what, store.Micros(i.world.Now()))
+		first = n == 1
+		return err
+	})
+	return first, err
+}

@@ -77,7 +77,7 @@ func (p *Publisher) Compare(ctx context.Context, domain mail.Domain, records []f
 	if err != nil {
 		return nil, err
 	}
-	plan := zone.NewPlan(at, records, present, p.Replace)
+	plan := zone.NewPlan(at, LifeOf(domain, records, present).Gentle(records), present, p.Replace)
 	return &Comparison{domain.String(), plan.Differs(), plan}, nil
 }
 

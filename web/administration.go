@@ -67,6 +67,7 @@ type Administration struct {
 	Jobs      *Jobs
 	Watch     Watch     // nil: nobody looks
 	Checklist Checklist // nil: there is none
+	Ladder    Ladder    // nil: there is none
 
 	Tests *testaddress.Book // nil: these calls are not there
 }
@@ -82,6 +83,9 @@ func (a Administration) Handler() http.Handler {
 	}
 	if a.Checklist != nil {
 		addChecklist(mux, a.Checklist)
+	}
+	if a.Ladder != nil {
+		addLadder(mux, a.Ladder)
 	}
 	p := people{a.Store, a.Accounts, a.Queue, a.Now}
 	p.add(mux)

@@ -33,7 +33,8 @@ type DKIMKey struct {
 	Algorithm string    `json:"algorithm"`
 	State     string    `json:"state"` // planned, active, retired, revoked
 	Created   time.Time `json:"created"`
-	Since     time.Time `json:"since"` // when it got its state
+	Since     time.Time `json:"since"`         // when it got its state
+	Next      time.Time `json:"next,omitzero"` // when it makes room for the next; only of one that signs
 }
 
 // Keyring is what the calls work on.
