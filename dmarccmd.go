@@ -62,7 +62,7 @@ func printSteps(w io.Writer, steps []setup.DMARCStep) error {
 	for _, s := range steps {
 		switch {
 		case s.Held != "":
-			fmt.Fprintf(w, "%s: p=%s waits: %s\n", s.Domain, s.Next, printable(s.Held))
+			fmt.Fprintf(w, "%s: p=%s waits: %s\n", s.Domain, s.Next, show.Clean(s.Held))
 		case s.Asks && !s.Due.IsZero():
 			fmt.Fprintf(w, "%s: p=%s asks you first, unless reports allow it\n", s.Domain, s.Next)
 		}
