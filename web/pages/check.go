@@ -184,6 +184,12 @@ func writeReport(w http.ResponseWriter, state auditState) {
 	_ = json.NewEncoder(w).Encode(v) // the client may be gone
 }
 
+// writeJSON is a page for programs.
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the client may be gone
+}
+
 // sectionOf is a report in the look of the site. It is washed and escaped by show.
 func sectionOf(r *finding.Report) template.HTML {
 	var b bytes.Buffer

@@ -110,6 +110,10 @@ func (s *Site) routes() []route {
 		{"GET /check/{target}", open, s.checkTarget},
 		{"POST /check/{target}", open, s.checkOnceMore},
 		{"GET /check/{target}/events", open, s.checkEvents},
+		{"GET /test", open, s.testForm},
+		{"POST /test", open, s.makeTest},
+		{"GET /test/{id}", public, s.test}, // whoever knows the id
+		{"GET /test/{id}/events", public, s.testEvents},
 	}, s.labRoutes())
 }
 
