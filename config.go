@@ -11,9 +11,9 @@ import (
 
 // checkConfig holds every command to a --config that somebody named: what cannot be
 // read ends it, also where it would not have looked. serve looks itself, and may have
-// more to say; restore may bring it back.
+// more to say; restore may bring it back, and setup writes it.
 func (c commonFlags) checkConfig(command string) error {
-	if c.Config == "" || command == "serve" || strings.HasPrefix(command, "restore") {
+	if c.Config == "" || command == "serve" || strings.HasPrefix(command, "setup") || strings.HasPrefix(command, "restore") {
 		return nil
 	}
 	_, err := c.readConfig()

@@ -37,6 +37,7 @@ type commandLine struct {
 	Sign     signCommand     `cmd:"" help:"Sign the message on standard input with DKIM."`
 	Lab      labCommand      `cmd:"" help:"Start an Internet on loopback with our server in it, and show both."`
 	Bench    benchCommand    `cmd:"" help:"Measure a mail server of yours, and what the machine could do."`
+	Setup    setupCommand    `cmd:"" help:"Take this machine and a domain from nothing to all green."`
 	Serve    serveCommand    `cmd:"" help:"Run the mail server."`
 	Account  accountCommand  `cmd:"" help:"Make and change accounts, aliases, devices and tokens of the running server."`
 	DNS      dnsCommand      `cmd:"" name:"dns" help:"Show the records that the domains want, what differs from what is there, and publish them."`

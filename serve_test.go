@@ -112,9 +112,9 @@ func (v village) neighbour(t *testing.T, start func(testing.TB, peer.Options) *p
 	})
 }
 
-func certificateOf(t *testing.T, l *lab.Lab, name string) (certFile, keyFile string) {
+func certificateOf(t *testing.T, l *lab.Lab, names ...string) (certFile, keyFile string) {
 	t.Helper()
-	cert, err := l.Certificate(ca.Good, name)
+	cert, err := l.Certificate(ca.Good, names...)
 	if err != nil {
 		t.Fatal(err)
 	}

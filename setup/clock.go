@@ -17,7 +17,9 @@ const (
 	clockPatience  = 10 * time.Second
 )
 
-const clockCure = "timedatectl set-ntp true"
+const clockCure = "have it set from the network:"
+
+const clockCommand = "timedatectl set-ntp true"
 
 // lookAtClock compares the clock with that of the first web server that answers.
 func (s *Setup) lookAtClock(ctx context.Context, out *Outcome) {
@@ -33,14 +35,14 @@ func (s *Setup) lookAtClock(ctx context.Context, out *Outcome) {
 		case off.Abs() <= clockTolerance:
 			out.note(finding.Green, "the clock is right", "")
 		case off.Abs() <= clockLimit:
-			out.note(finding.Yellow, fmt.Sprintf("the clock is wrong by %s", off.Abs()), clockCure)
+			out.note(finding.Yellow, fmt.Sprintf("the clock is wrong by %s", off.Abs()), clockCure, clockCommand)
 		default:
-			out.stop(fmt.Sprintf("the clock is wrong by %s: certificates and signatures fail", off.Abs()), clockCure)
+			out.stop(fmt.Sprintf("the clock is wrong by %s: certificates and signatures fail", off.Abs()), clockCure, clockCommand)
 		}
 		return
 	}
 	if last != nil {
-		out.note(finding.Unknown, fmt.Sprintf("whether the clock is right could not be seen: %s", last), clockCure)
+		out.note(finding.Unknown, fmt.Sprintf("whether the clock is right could not be seen: %s", last), clockCure, clockCommand)
 	}
 }
 

@@ -24,7 +24,7 @@ const lookEvery = 300 * time.Millisecond
 // program does, and its path and proofs are judged as a receiver would.
 func (s *Setup) sendFirst(ctx context.Context) (Outcome, error) {
 	out := green()
-	if before, ok := s.State.Stages["first"]; ok && before.Status == finding.Green && s.Answers.TestTo == "" {
+	if before, ok := s.State.Stages["first"]; ok && before.Status == finding.Green && (s.Answers.TestTo == "" || s.Answers.TestTo == s.State.Outside) {
 		out.Line = before.Line
 		out.note(finding.Green, before.Line, "")
 		return out, nil
@@ -35,13 +35,13 @@ func (s *Setup) sendFirst(ctx context.Context) (Outcome, error) {
 	}
 	if who.IsZero() {
 		out.Line = "nobody writes from " + s.Domain.String() + " yet"
-		out.info("nobody has a mailbox at "+s.Domain.String()+", so no message was sent from it", "allgreen account add you@"+s.Domain.String())
+		out.info("nobody has a mailbox at "+s.Domain.String()+", so no message was sent from it", "make one, and run it again:", "allgreen account add you@"+s.Domain.String())
 		return out, nil
 	}
 	out.Changed = true
 	raw, err := s.sendToOneself(ctx, settings, who)
 	if err != nil {
-		out.stop("a message to oneself did not arrive: "+err.Error(), "allgreen log search --since 1h tells how far it came")
+		out.stop("a message to oneself did not arrive: "+err.Error(), "see how far it came:", "allgreen log search --since 1h")
 		return out, ctx.Err()
 	}
 	s.judgeMessage(ctx, settings, who, raw, &out)
@@ -188,7 +188,7 @@ func (s *Setup) judgeMessage(ctx context.Context, settings Settings, who mail.Ad
 	for _, f := range report.WorstFirst() {
 		if f.Status == finding.Red || f.Status == finding.Yellow {
 			bad++
-			out.note(f.Status, f.Summary, f.Fix)
+			out.note(f.Status, f.Summary, f.Fix, pasted(f)...)
 		}
 	}
 	if bad == 0 {
@@ -232,11 +232,12 @@ func (s *Setup) sendOutside(ctx context.Context, settings Settings, who mail.Add
 	}
 	switch fate.Kind {
 	case "delivered":
-		out.note(finding.Green, fmt.Sprintf("%s was taken by the other side: %s", to, fate.Text), "look whether it lies in the inbox there, and not in Junk")
+		s.State.Outside = to.String()
+		out.note(finding.Green, fmt.Sprintf("the message to %s was taken by the other side: %s", to, fate.Text), "look whether it lies in the inbox there, and not in Junk")
 	case "bounced":
-		out.note(finding.Red, fmt.Sprintf("the message to %s was refused: %s", to, fate.Text), fmt.Sprintf("allgreen explain %q", fate.Text))
+		out.note(finding.Red, fmt.Sprintf("the message to %s was refused: %s", to, fate.Text), "what that means:", fmt.Sprintf("allgreen explain %q", fate.Text))
 	default:
-		out.note(finding.Unknown, fmt.Sprintf("the message to %s is still on its way: %s", to, fate.Text), "allgreen queue list")
+		out.note(finding.Unknown, fmt.Sprintf("the message to %s is still on its way: %s", to, fate.Text), "see why:", "allgreen queue list")
 	}
 	return nil
 }

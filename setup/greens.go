@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/allgreen-mail/allgreen/check"
@@ -80,24 +81,26 @@ func judged(report *finding.Report) Outcome {
 		default:
 			continue
 		}
-		out.note(f.Status, fmt.Sprintf("%s (%s)", f.Summary, f.Check), cure(f))
+		n := Note{f.Status, fmt.Sprintf("%s (%s)", f.Summary, f.Check), f.Fix, pasted(f)}
+		if !slices.ContainsFunc(out.Notes, func(o Note) bool { return o.Text == n.Text }) {
+			out.note(n.Status, n.Text, n.Fix, n.Copy...)
+		}
 	}
-	out.Line = fmt.Sprintf("all green: %d answers", len(report.Findings))
+	out.Line = "all green"
 	if bad+unseen > 0 {
 		out.Line = fmt.Sprintf("%d not green, %d could not be seen", bad, unseen)
 	} else {
-		out.note(finding.Green, out.Line, "")
+		out.note(finding.Green, fmt.Sprintf("all green: %d answers", len(report.Findings)), "")
 	}
 	return out
 }
 
-// cure is what to do, with the records to paste.
-func cure(f finding.Finding) string {
-	text := f.Fix
+// pasted are the records of a finding, as they are typed.
+func pasted(f finding.Finding) (all []string) {
 	for _, r := range f.Records {
-		text += fmt.Sprintf("\n%s %s %s", r.Name, r.Type, r.Value)
+		all = append(all, r.Name+" "+r.Type+" "+r.Value)
 	}
-	return text
+	return all
 }
 
 // again reports whether there is to be another round: a person says so, and without one

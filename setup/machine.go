@@ -41,7 +41,7 @@ func (s *Setup) lookAtMachine(ctx context.Context) (Outcome, error) {
 	if !s.House.IsServing(ctx) {
 		s.lookAtPorts(ctx, settings, &out)
 	}
-	out.info("only the mail server should reach port 25 of others from here", fence(s.User()))
+	out.info("only the mail server should reach port 25 of others from here; root writes the rule", "", fence(s.User())...)
 	if !out.Stop {
 		out.Line = "others see it at " + join(s.machine.addresses)
 	}
@@ -77,7 +77,7 @@ func (s *Setup) findEdge(ctx context.Context, settings Settings, out *Outcome) e
 		}
 	}
 	if len(s.machine.addresses) == 0 {
-		out.stop("nobody tells at which address others see this machine", "say it: --address 203.0.113.7")
+		out.stop("nobody tells at which address others see this machine", "say it, as", "--address 203.0.113.7")
 		return nil
 	}
 	for _, p := range edge.Problems {
@@ -93,7 +93,7 @@ func (s *Setup) findEdge(ctx context.Context, settings Settings, out *Outcome) e
 	}
 	s.lookOut(edge, settings, out)
 	out.note(finding.Unknown, "whether others reach port 25 of this machine cannot be seen from here",
-		fmt.Sprintf("ask from another place: nc -vz %s 25", s.machine.addresses[0]))
+		"ask from a machine elsewhere:", fmt.Sprintf("nc -vz %s 25", s.machine.addresses[0]))
 	return nil
 }
 

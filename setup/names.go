@@ -46,7 +46,7 @@ func (s *Setup) configure(ctx context.Context, out *Outcome) (Settings, error) {
 	settings, err := s.House.Settings()
 	switch {
 	case errors.Is(err, ErrNoConfiguration):
-		if err := s.writeConfiguration(out); err != nil || out.Stop {
+		if err := s.writeConfiguration(ctx, out); err != nil || out.Stop {
 			return settings, err
 		}
 	case err != nil:
@@ -81,12 +81,12 @@ func (s *Setup) compareConfiguration(settings Settings, out *Outcome) {
 		lines = append(lines, fmt.Sprintf("admin = %q", admin))
 	}
 	if len(lines) > 0 {
-		out.note(finding.Yellow, "it says something else than was found or asked for", "to follow that, write into it:\n"+strings.Join(lines, "\n"))
+		out.note(finding.Yellow, "it says something else than was found or asked for", "to follow that, write into it:", lines...)
 	}
 }
 
 // writeConfiguration asks for what is not known, and writes the first one.
-func (s *Setup) writeConfiguration(out *Outcome) error {
+func (s *Setup) writeConfiguration(ctx context.Context, out *Outcome) error {
 	hostname, err := s.askHostname()
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (s *Setup) writeConfiguration(out *Outcome) error {
 		return err
 	}
 	if admin.IsZero() {
-		out.stop("somebody must read the mail for postmaster and the alerts", "say who: --admin you@"+s.Domain.String())
+		out.stop("somebody must read the mail for postmaster and the alerts", "say who, as", "--admin you@"+s.Domain.String())
 		return nil
 	}
 	text := Configuration(hostname, s.Domain, admin, s.Data, quoted(s.machine.addresses), s.Answers.Lines)
@@ -104,6 +104,9 @@ func (s *Setup) writeConfiguration(out *Outcome) error {
 	if yes, err := s.Desk.Confirm("Write it?"); err != nil || !yes {
 		out.stop("the configuration was not written", "say yes, or --yes where nobody can be asked")
 		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err() // who pressed Ctrl-C while reading it wants none of it
 	}
 	if err := s.House.Configure(text, s.Answers.Secret); err != nil {
 		return err
@@ -186,14 +189,15 @@ func (s *Setup) makeAccount(ctx context.Context, settings Settings, out *Outcome
 			return err
 		}
 	}
-	made, err := s.House.AddAccount(ctx, who, password)
-	if err != nil {
+	if password == "" { // shown first: one that nobody saw helps nobody
+		password = s.House.NewPassword()
+		s.Made = password
+		s.Desk.Say("The password of " + who.String() + ", shown this once:\n\n    " + password + "\n")
+	}
+	if err := s.House.AddAccount(ctx, who, password); err != nil {
 		return err
 	}
 	out.Changed = true
-	if made != "" {
-		s.Desk.Say("The password of " + who.String() + ", shown this once:\n\n    " + made + "\n")
-	}
 	out.note(finding.Green, who.String()+" has a mailbox now", "")
 	return nil
 }

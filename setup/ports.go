@@ -42,7 +42,7 @@ func (s *Setup) lookAtPorts(ctx context.Context, settings Settings, out *Outcome
 	}
 	switch {
 	case len(held) > 0:
-		out.stop("another program has the ports "+strings.Join(held, ", "), "stop it, and keep it from starting again: systemctl disable --now NAME")
+		out.stop("another program has the ports "+strings.Join(held, ", "), "stop it, and keep it from starting again:", "systemctl disable --now NAME")
 	case len(forbidden) > 0:
 		out.note(finding.Yellow, "this user may not listen on the ports "+strings.Join(forbidden, ", "), "run setup as root, or let systemd start the server: packaging/systemd")
 	default:

@@ -72,6 +72,9 @@ func (s *Setup) byProvider(ctx context.Context, by *Publisher, one *Comparison, 
 		out.stop("nothing was published", "say yes, or --yes where nobody can be asked; --print shows the records to publish by hand")
 		return err
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	done, err := by.Publish(ctx, one)
 	if done.Undo != "" && done.Written > 0 {
 		out.Changed = true
@@ -85,7 +88,7 @@ func (s *Setup) byProvider(ctx context.Context, by *Publisher, one *Comparison, 
 		out.stop("not every name server of "+one.Zone.String()+" shows the records yet, as "+done.Missing[0], "run it again later; it goes on from here")
 		return nil
 	}
-	out.note(finding.Green, fmt.Sprintf("%d sets of records are written into %s", done.Written, one.Zone), "to take them back: allgreen dns undo "+done.Undo)
+	out.note(finding.Green, fmt.Sprintf("%d sets of records are written into %s", done.Written, one.Zone), "to take them back:", "allgreen dns undo "+done.Undo)
 	return nil
 }
 
@@ -133,9 +136,9 @@ func (s *Setup) tellKept(one *Comparison, out *Outcome) {
 		switch step.Status {
 		case zone.Keep:
 			out.note(finding.Yellow, fmt.Sprintf("%s %s stays as it is: %s", strings.TrimSuffix(step.Name.String(), "."), step.Type, step.Note),
-				fmt.Sprintf("when ours may take its place: allgreen dns publish %s --replace %s/%s", s.Domain, strings.TrimSuffix(step.Name.String(), "."), step.Type))
+				"when ours may take its place:", fmt.Sprintf("allgreen dns publish %s --replace %s/%s", s.Domain, strings.TrimSuffix(step.Name.String(), "."), step.Type))
 		case zone.Elsewhere:
-			out.info(fmt.Sprintf("%s %s belongs into a zone of somebody else", strings.TrimSuffix(step.Name.String(), "."), step.Type), strings.Join(step.Wanted, "\n"))
+			out.info(fmt.Sprintf("%s %s belongs into a zone of somebody else", strings.TrimSuffix(step.Name.String(), "."), step.Type), "it is to say:", step.Wanted...)
 		}
 	}
 }

@@ -15,10 +15,13 @@ import (
 )
 
 // unbound are the steps to a resolver of one's own.
-const unbound = `apt install unbound
-echo 'nameserver 127.0.0.1' > /etc/resolv.conf
-systemctl restart unbound
-where systemd-resolved writes that file: systemctl disable --now systemd-resolved first`
+var unbound = []string{
+	"apt install unbound",
+	"systemctl disable --now systemd-resolved    # where it writes resolv.conf",
+	"rm -f /etc/resolv.conf",
+	"echo nameserver 127.0.0.1 > /etc/resolv.conf",
+	"systemctl restart unbound",
+}
 
 // lookAtResolver finds out whether blocklists and DANE can be used: the lists must answer
 // the resolver, and signatures must come through it.
@@ -30,10 +33,10 @@ func (s *Setup) lookAtResolver(ctx context.Context, out *Outcome) {
 	root, err := s.World.Lookup(ctx, world.Root, dns.TypeSOA)
 	switch {
 	case err != nil:
-		out.stop("names cannot be looked up: "+err.Error(), "see /etc/resolv.conf, or install a resolver here:\n"+unbound)
+		out.stop("names cannot be looked up: "+err.Error(), "see /etc/resolv.conf, or install a resolver here:", unbound...)
 		return
 	case root.Security != world.Secure:
-		out.note(finding.Yellow, "the resolver leaves signatures out: DANE and DNSSEC are off", unbound)
+		out.note(finding.Yellow, "the resolver leaves signatures out: DANE and DNSSEC are off", "install one here that validates:", unbound...)
 	default:
 		out.note(finding.Green, "signed names are validated here (DNSSEC), so DANE works", "")
 	}
@@ -45,7 +48,7 @@ func (s *Setup) lookAtResolver(ctx context.Context, out *Outcome) {
 	case "fit", "partly":
 		out.note(finding.Green, "blocklists answer this resolver: "+fit.Summary, "")
 	default:
-		out.note(finding.Yellow, "blocklists are off: "+fit.Summary, "run a resolver on this machine that asks nobody in between:\n"+unbound)
+		out.note(finding.Yellow, "blocklists are off: "+fit.Summary, "run a resolver on this machine that asks nobody in between:", unbound...)
 	}
 }
 
@@ -76,8 +79,10 @@ func words(resolvers []netip.AddrPort) string {
 func (s *Setup) User() string { return "allgreen" }
 
 // fence is the rule that keeps a program that was broken into from sending spam.
-func fence(user string) string {
-	return fmt.Sprintf(`nft add table inet mail
-nft add chain inet mail out '{ type filter hook output priority 0; }'
-nft add rule inet mail out tcp dport 25 meta skuid != %s reject`, user)
+func fence(user string) []string {
+	return []string{
+		"nft add table inet mail",
+		"nft add chain inet mail out '{ type filter hook output priority 0; }'",
+		fmt.Sprintf("nft add rule inet mail out tcp dport 25 meta skuid != %s reject", user),
+	}
 }

@@ -42,6 +42,9 @@ func (s *Setup) Run(ctx context.Context) (steps []Step, err error) {
 	stages := Stages()
 	for i, stage := range stages {
 		s.Desk.Begin(i+1, len(stages), stage.Title)
+		if ctx.Err() != nil {
+			return steps, ctx.Err()
+		}
 		out, err := s.do(ctx, stage)
 		s.Desk.Wait("")
 		steps = append(steps, Step{stage.Name, out})

@@ -20,6 +20,8 @@ type Setup struct {
 	State    *State        // what was done; never nil
 	Provider zone.Provider // publishes; nil: a person does. Known from the stage of the records on
 
+	Made string // the password that was made for the first account, shown once
+
 	machine machineFacts
 }
 
@@ -90,8 +92,10 @@ type House interface {
 	Records(ctx context.Context, domain mail.Domain) ([]finding.Record, error)
 	// HasAccount reports whether an address has a mailbox.
 	HasAccount(ctx context.Context, address mail.Address) (bool, error)
-	// AddAccount makes one; without a password it makes one too, and gives it.
-	AddAccount(ctx context.Context, address mail.Address, password string) (made string, err error)
+	// AddAccount makes one.
+	AddAccount(ctx context.Context, address mail.Address, password string) error
+	// NewPassword makes a good one.
+	NewPassword() string
 	// AccountAt is the first account of a domain; the zero address where there is none.
 	AccountAt(ctx context.Context, domain mail.Domain) (mail.Address, error)
 	// Login gives a password for a while; done takes it back.

@@ -28,24 +28,27 @@ type Outcome struct {
 // Note is one thing that a stage saw, and what to do about it.
 type Note struct {
 	Status finding.Status `json:"status"`
-	Text   string         `json:"text"`          // one sentence without its full stop
-	Fix    string         `json:"fix,omitempty"` // plain lines; commands and records as they are typed
+	Text   string         `json:"text"`           // one sentence without its full stop
+	Fix    string         `json:"fix,omitempty"`  // what to do, a sentence or two
+	Copy   []string       `json:"copy,omitempty"` // commands and records, as they are typed
 }
 
 // green is an outcome that holds, to which notes may be added.
 func green() Outcome { return Outcome{Status: finding.Green} }
 
 // note adds what was seen, and makes the outcome as bad as its worst note.
-func (o *Outcome) note(status finding.Status, text, fix string) {
-	o.Notes = append(o.Notes, Note{status, text, fix})
+func (o *Outcome) note(status finding.Status, text, fix string, copy ...string) {
+	o.Notes = append(o.Notes, Note{status, text, fix, copy})
 	o.Status = finding.Worse(o.Status, status)
 }
 
 // info notes what is no judgement.
-func (o *Outcome) info(text, fix string) { o.Notes = append(o.Notes, Note{finding.Skip, text, fix}) }
+func (o *Outcome) info(text, fix string, copy ...string) {
+	o.Notes = append(o.Notes, Note{finding.Skip, text, fix, copy})
+}
 
 // stop notes what must be done before anything else.
-func (o *Outcome) stop(text, fix string) {
-	o.note(finding.Red, text, fix)
+func (o *Outcome) stop(text, fix string, copy ...string) {
+	o.note(finding.Red, text, fix, copy...)
 	o.Stop, o.Line = true, text
 }

@@ -18,9 +18,10 @@ import (
 type State struct {
 	Domain  string          `json:"domain"`
 	Begun   time.Time       `json:"begun"`
-	Stages  map[string]Done `json:"stages,omitempty"` // by their names
-	Undo    []UndoFile      `json:"undo,omitempty"`   // the newest last
-	path    string          // "": nowhere yet
+	Stages  map[string]Done `json:"stages,omitempty"`  // by their names
+	Undo    []UndoFile      `json:"undo,omitempty"`    // the newest last
+	Outside string          `json:"outside,omitempty"` // the address elsewhere that a message has reached
+	path    string
 	written []byte
 }
 

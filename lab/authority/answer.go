@@ -146,7 +146,13 @@ func (a *Authority) resolve(ctx context.Context, e *exchange) (reply *dns.Msg, d
 		if reply, done := e.suffer(ctx, a.effectOn(name, e.qtype)); done {
 			return reply, true
 		}
-		f := a.zoneFor(name, e.qtype).lookup(name, e.qtype)
+		z := a.zoneFor(name, e.qtype)
+		if z.behind.IsValid() && name == e.name {
+			reply := z.ask(ctx, e)
+			reply.Authoritative, reply.RecursionAvailable = false, true
+			return reply, true
+		}
+		f := z.lookup(name, e.qtype)
 		if f.referral {
 			break // a delegation to nobody
 		}
@@ -254,6 +260,9 @@ func (s *server) speak(ctx context.Context, e *exchange, z *zone, svc *service) 
 	e.reply.RecursionAvailable = s.any.recursive
 	if reply, done := e.suffer(ctx, s.authority.effectOn(e.name, e.qtype)); done {
 		return reply
+	}
+	if z.behind.IsValid() {
+		return z.ask(ctx, e)
 	}
 	f := z.lookup(e.name, e.qtype)
 	for _, rrs := range svc.own {

@@ -32,7 +32,7 @@ type station struct {
 // weeks.
 func Load(now time.Time, texts ...string) (*Authority, error) {
 	a := &Authority{zones: map[string]*zone{}, parents: map[string][]string{}}
-	b := builder{now: now, authority: a, signings: map[string]signing{}}
+	b := builder{now: now, authority: a, signings: map[string]signing{}, behind: map[string]netip.AddrPort{}}
 	for _, text := range texts {
 		if err := b.read(text); err != nil {
 			return nil, err
@@ -47,6 +47,7 @@ type builder struct {
 	authority *Authority
 	records   []dns.RR
 	signings  map[string]signing
+	behind    map[string]netip.AddrPort // name servers outside, by the zones they have
 }
 
 func (b *builder) read(text string) error {
@@ -73,6 +74,10 @@ func (b *builder) obey(d directive) error {
 	case "delegate":
 		b.authority.parents[first] = rest
 		return nil
+	case "forward":
+		at, err := parseForward(rest)
+		b.behind[first] = at
+		return err
 	case "fault":
 		f, err := parseFault(first, rest)
 		b.authority.faults = append(b.authority.faults, f)
@@ -156,7 +161,7 @@ func (b *builder) connect() error {
 		if len(z.nodes[origin][dns.TypeNS]) == 0 {
 			return fmt.Errorf("%w: zone %s has no NS record", ErrText, origin)
 		}
-		z.denial = silence{}
+		z.denial, z.behind = silence{}, b.behind[origin]
 		if how, ok := b.signings[origin]; ok {
 			if err := z.sign(how, b.now); err != nil {
 				return err

@@ -183,6 +183,7 @@ func TestLoadRefuses(t *testing.T) {
 		";lab server ns.x. x. serial=many": "many",
 		";lab server ns.x. x. asleep":      "asleep",
 		";lab without x. A":                "take away",
+		";lab forward x. 192.0.2.1:53":     "on loopback",
 		"x. SOA a. b. 1 2 3 4 5":           "no NS",
 		";lab sign x.":                     "no zone",
 		";lab \n;lab sign":                 "says nothing",

@@ -17,6 +17,7 @@
 //	;lab fault NAME TYPE servfail|refused|formerr|drop|truncate|slow
 //	;lab server HOST ZONE lame|servfail|drop|no-tcp|no-udp|no-edns|recursive|serial=N|mx=HOST
 //	;lab delegate ZONE HOST...    the parent names other servers than the zone does
+//	;lab forward ZONE IP:PORT     another program has its records: it is asked each time
 //	;lab without NAME TYPE        takes away what earlier texts said
 //
 // A NAME that begins with "*." means the name behind it and all below, TYPE may

@@ -2,6 +2,7 @@ package authority
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -15,6 +16,7 @@ type zone struct {
 	signer *signer         // nil: unsigned
 	denial denial          // proves absence; nil: unsigned
 	sorted func() []string // the owner names, in DNSSEC order
+	behind netip.AddrPort  // the name server outside that has the records; not valid: they are here
 }
 
 // node is what stands at one name, by type.

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+
+	"github.com/allgreen-mail/allgreen/lab"
+	"github.com/allgreen-mail/allgreen/lab/host"
+	"github.com/allgreen-mail/allgreen/lab/peer"
+	"github.com/allgreen-mail/allgreen/world"
+)
+
+// freshZone is a domain as a registrar hands it over: it has name servers and a web
+// site, and knows nothing of mail.
+const freshZone = `$TTL 60
+@ SOA ns1.nameserver.example. hostmaster 2026112101 7200 1800 1814400 60
+@ NS ns1.nameserver.example.
+@ NS ns2.nameserver.example.
+@ A 127.11.0.81
+@ TXT "the-registrar=knows-us"
+www A 127.11.0.81
+www TXT "v=spf1 -all"
+`
+
+// freshSite is the web site that the domain has elsewhere, as most have one.
+func freshSite(domain string) host.Web {
+	pages := map[string]host.Page{
+		"/":        {Type: "text/html; charset=utf-8", Body: "<!doctype html><title>Fresh</title><h1>Fresh</h1><a href=\"/imprint\">Imprint and contact</a>"},
+		"/imprint": {Type: "text/html; charset=utf-8", Body: "<!doctype html><title>Imprint</title><p>Write to <a href=\"mailto:postmaster@" + domain + "\">postmaster</a>."},
+	}
+	return host.Web{Addr: netip.MustParseAddr("127.11.0.81"), Sites: []host.Site{{Name: domain, Pages: pages}, {Name: "www." + domain, Pages: pages}}}
+}
+
+// freshAddress is what the hoster gave the machine, with the name that it was asked for.
+var freshAddress = netip.MustParseAddr("127.11.0.30")
+
+// frontier is a lab in which nothing of ours is yet: a domain at a BIND that takes
+// updates, an address with a PTR record, and an empty folder.
+type frontier struct {
+	*lab.Lab
+	bind *peer.Nameserver
+	dir  string
+	cert []string // flags
+}
+
+func newFrontier(t *testing.T, domain string) frontier {
+	t.Helper()
+	n := peer.BIND(t, map[string]string{domain: freshZone})
+	l, err := lab.Start(t.Context(), lab.Options{Web: []host.Web{freshSite(domain)}, Zones: []string{fmt.Sprintf(
+		"$ORIGIN %[1]s.\n;lab forward %[1]s. %[2]s\n%[3]s\n30.0.11.127.in-addr.arpa. PTR mx.%[1]s.\n", domain, n.Addr, freshZone)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	f := frontier{Lab: l, bind: n, dir: t.TempDir()}
+	certificate, key := certificateOf(t, l, "mx."+domain, "mta-sts."+domain)
+	f.cert = []string{"--certificate", certificate, "--key", key}
+	file := l.File()
+	file.Server = filepath.Join(f.dir, "data")
+	path := filepath.Join(f.dir, "lab.json")
+	if err := file.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("ALLGREEN_LAB", path)
+	if err := os.WriteFile(filepath.Join(f.dir, "tsig"), []byte(n.KeySecret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// setup is the command line of somebody who was told all of it beforehand.
+func (f frontier) setup(domain string, more ...string) []string {
+	args := []string{"setup", domain, "--lab", "--yes", "--config", filepath.Join(f.dir, "allgreen.toml"), "--data", filepath.Join(f.dir, "data"),
+		"--admin", "anna@" + domain, "--address", freshAddress.String(), "--test-to", "alice@green.example",
+		"--provider", "rfc2136", "--dns-server", f.bind.Addr.String(), "--dns-key", f.bind.KeyName, "--dns-secret-file", filepath.Join(f.dir, "tsig")}
+	return append(append(args, f.cert...), more...)
+}
+
+// interrupted runs a command whose user presses Ctrl-C as soon as it prints a text.
+func interrupted(t *testing.T, at string, args ...string) outcome {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out, errs bytes.Buffer
+	code := run(ctx, args, streams{strings.NewReader(""), &watchedWriter{&out, at, cancel}, &errs})
+	if !strings.Contains(out.String(), at) {
+		t.Fatalf("%q was not printed: exit %d\n%s%s", at, code, out.String(), errs.String())
+	}
+	return outcome{code, out.String(), errs.String()}
+}
+
+// watchedWriter does something when a text went through it.
+type watchedWriter struct {
+	*bytes.Buffer
+	text string
+	then func()
+}
+
+func (w *watchedWriter) Write(p []byte) (int, error) {
+	n, err := w.Buffer.Write(p)
+	if bytes.Contains(w.Bytes(), []byte(w.text)) {
+		w.then()
+	}
+	return n, err
+}
+
+// TestSetup takes a machine with nothing to all green, without a hand on a file. Its user
+// presses Ctrl-C again and again, and runs it once more at the end.
+func TestSetup(t *testing.T) {
+	const domain = "fresh.example"
+	f := newFrontier(t, domain)
+	for _, at := range []string{"1 of 5", "2 of 5", "allgreen.toml is to say", "shown this once", "3 of 5", "+ mx." + domain, "sets of records are written", "4 of 5", "5 of 5"} {
+		if got := interrupted(t, at, f.setup(domain)...); got.code != exitInterrupted {
+			t.Fatalf("interrupted at %q: exit %d\n%s%s", at, got.code, got.out, got.err)
+		}
+	}
+	got := allgreen(t, "", f.setup(domain)...)
+	if got.code != 0 || !strings.Contains(got.out, "all green: ") {
+		t.Fatalf("not green: exit %d\n%s%s", got.code, got.out, got.err)
+	}
+	if !f.bind.Has(t, domain+". MX 10 mx."+domain+".") || !f.bind.Has(t, domain+`. TXT "the-registrar=knows-us"`) {
+		t.Error("the zone is not as it should be")
+	}
+	before := f.remains(t, domain)
+	again := decode[setupResult](t, allgreen(t, "", f.setup(domain, "--json")...).out)[0]
+	if !again.Holds || again.Password != "" {
+		t.Errorf("the second run: %+v", again)
+	}
+	for _, s := range again.Stages {
+		if s.Changed {
+			t.Errorf("the second run changed something in %s: %+v", s.Stage, s.Outcome)
+		}
+	}
+	if diff := cmp.Diff(before, f.remains(t, domain)); diff != "" {
+		t.Errorf("the second run changed something:\n%s", diff)
+	}
+}
+
+// remains is what a run leaves behind: the configuration, the state, the undo files, the
+// serial of the zone, and the mail.
+func (f frontier) remains(t *testing.T, domain string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, name := range []string{"allgreen.toml", "dns-secret", "data/setup/" + domain + ".json"} {
+		text, err := os.ReadFile(filepath.Join(f.dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = string(text)
+	}
+	undo, err := filepath.Glob(filepath.Join(f.dir, "data/dns-undo/*"))
+	if err != nil || len(undo) == 0 {
+		t.Fatalf("no undo file: %v", err)
+	}
+	all["undo"] = strings.Join(undo, "\n")
+	soa, err := f.World().Lookup(t.Context(), world.MustParseName(domain+"."), dns.TypeSOA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all["zone"] = fmt.Sprint(soa.Records)
+	all["mail"] = fmt.Sprint(len(f.Mail()))
+	return all
+}
