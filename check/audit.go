@@ -197,11 +197,11 @@ func (v *verdicts) run(ctx context.Context, c Check, s *Subject) []finding.Findi
 		return nil
 	}
 	if missing, ok := v.missing(about.Needs); ok {
-		return []finding.Finding{about.complete(finding.Finding{
-			Code:    "needs",
-			Subject: s.String(),
-			Summary: "not judged: " + missing + " must hold first",
-		})}
+		f := finding.Finding{Code: "needs", Subject: s.String(), Summary: "not judged: " + missing + " must hold first"}
+		if v.isHidden(missing) {
+			f.Code, f.Summary = "needs-unseen", "not judged: "+missing+" must hold first, and could not be seen"
+		}
+		return []finding.Finding{about.complete(f)}
 	}
 	if err := ctx.Err(); err != nil {
 		return one(about.complete(unseen(s.String(), err)))
@@ -243,9 +243,21 @@ func blocks(found []finding.Finding) bool {
 		if f.Status == finding.Green {
 			return false
 		}
-		bad = bad || f.Status == finding.Red || f.Status == finding.Unknown || f.Code == "needs"
+		bad = bad || f.Status == finding.Red || f.Status == finding.Unknown || isWaiting(f)
 	}
 	return bad
+}
+
+// isWaiting reports that a finding only names another check that must hold first.
+func isWaiting(f finding.Finding) bool { return f.Code == "needs" || f.Code == "needs-unseen" }
+
+// isHidden reports that what a check found is not that it does not hold, but that
+// nobody could see it.
+func (v *verdicts) isHidden(id string) bool {
+	found, _ := v.of(id)
+	return len(found) > 0 && !slices.ContainsFunc(found, func(f finding.Finding) bool {
+		return f.Status != finding.Unknown && f.Code != "needs-unseen"
+	})
 }
 
 // missing is the first needed check that is not fulfilled: red, unknown, itself

@@ -63,7 +63,8 @@ func TestAuditOrderAndNeeds(t *testing.T) {
 	}{
 		{"all green", nil, []Check{says("a.x", "good"), says("b.x", "good", "a.x")}, []string{"a.x=good", "b.x=good"}, finding.Green},
 		{"what is needed is red", nil, []Check{says("a.x", "bad"), says("b.x", "good", "a.x")}, []string{"a.x=bad", "b.x=needs"}, finding.Red},
-		{"what is needed is unknown", nil, []Check{says("a.x", "blind"), says("b.x", "good", "a.x")}, []string{"a.x=blind", "b.x=needs"}, finding.Unknown},
+		{"what is needed is unknown", nil, []Check{says("a.x", "blind"), says("b.x", "good", "a.x")}, []string{"a.x=blind", "b.x=needs-unseen"}, finding.Unknown},
+		{"a chain of what is unknown", nil, []Check{says("a.x", "blind"), says("b.x", "good", "a.x"), says("c.x", "good", "b.x")}, []string{"a.x=blind", "b.x=needs-unseen", "c.x=needs-unseen"}, finding.Unknown},
 		{"a chain of needs", nil, []Check{says("a.x", "bad"), says("b.x", "good", "a.x"), says("c.x", "good", "b.x")}, []string{"a.x=bad", "b.x=needs", "c.x=needs"}, finding.Red},
 		{"needed later in the list", nil, []Check{says("b.x", "good", "a.x"), says("a.x", "bad")}, []string{"b.x=needs", "a.x=bad"}, finding.Red},
 		{"only a group", []string{"b"}, []Check{says("a.x", "good"), says("b.x", "good")}, []string{"b.x=good"}, finding.Green},
@@ -250,7 +251,7 @@ func TestOneTargetsHasteIsNoOthersFault(t *testing.T) {
 		go func() { hasty <- run("example.com", 15*time.Second) }()
 		synctest.Wait()
 		go func() { patient <- run("example.net", 4*time.Minute) }()
-		if got := <-hasty; got != "smtp.basics=out-of-time" && got != "smtp.basics=needs" {
+		if got := <-hasty; got != "smtp.basics=out-of-time" && got != "smtp.basics=needs-unseen" {
 			t.Errorf("the hasty one found %s", got)
 		}
 		if got := <-patient; got != "smtp.basics=right" {

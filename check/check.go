@@ -66,6 +66,7 @@ var commonCodes = []Code{
 	{"no-answer", finding.Unknown, "a lookup or connection failed for now; nothing can be said"},
 	{"bogus", finding.Unknown, "DNSSEC validation failed, so the answer cannot be used"},
 	{"needs", finding.Skip, "another check must hold first"},
+	{"needs-unseen", finding.Skip, "another check must hold first, and it could not be seen whether it does"},
 	{"out-of-time", finding.Unknown, "the time limit ended before this could be seen"},
 	{"needs-proof", finding.Skip, "asked only with proof of control, so that strangers are not probed"},
 	{"asked-already", finding.Skip, "this run has already asked this host, on behalf of another target"},

@@ -41,7 +41,7 @@ var zoneCases = []struct {
 	{"signed", ";lab sign ZONE.\n", []string{"dns.dnssec secure", "dns.signatures ahead"}},
 	{"bogus", ";lab sign ZONE. bogus\n", []string{"dns.dnssec broken", "dns.mx-dnssec broken", "dns.delegation delegated", "dns.soa bogus", "dns.signatures needs"}},
 	{"all-dead", ";lab server ns1.nameserver.example. ZONE. drop\n;lab server ns2.nameserver.example. ZONE. drop\n;lab fault *.ZONE. ANY servfail\n",
-		[]string{"dns.delegation no-answer", "dns.servers needs", "dns.consistent needs"}},
+		[]string{"dns.delegation no-answer", "dns.servers needs-unseen", "dns.consistent needs-unseen"}},
 	{"all-lame", ";lab server ns1.nameserver.example. ZONE. lame\n;lab server ns2.nameserver.example. ZONE. lame\n", []string{"dns.delegation dead REFUSED"}},
 	{"unanswered", ";lab fault ZONE. SOA drop\n", []string{"dns.delegation dead time-out", "dns.soa needs"}},
 	{"mx-unanswered", ";lab fault ZONE. MX servfail\n", []string{"mx.consistent unseen", "mx.parked no-answer", "dns.mx-dnssec nothing", "dns.ttl no-answer"}},

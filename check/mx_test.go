@@ -67,7 +67,7 @@ b.example.com. A 192.0.2.2
 			mx.target: no-answer/unknown bogus/unknown
 			mx.address: no-answer/unknown bogus/unknown
 			mx.reachable: no-answer/unknown bogus/unknown
-			mx.backup: needs/skip
+			mx.backup: needs-unseen/skip
 			rdns.forward-confirmed: no-answer/unknown`},
 		{"one cannot be looked up, one refuses", two, map[string]error{"b.example.com. A": world.ErrTemporary, "b.example.com. AAAA": world.ErrTemporary}, nil, `
 			mx.target: host/green no-answer/unknown

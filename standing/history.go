@@ -17,9 +17,9 @@ func remember(tx *store.Tx, changes []Change) error {
 		if err != nil {
 			return err
 		}
-		err = tx.Row(`INSERT INTO standing_change (time, kind, target, check_id, subject, was, became, finding, told)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0) RETURNING id`,
-			c.Time, string(c.Kind), c.Target, c.Check, c.Subject, c.From.String(), c.To.String(), string(text)).Scan(&c.ID)
+		err = tx.Row(`INSERT INTO standing_change (time, since, kind, target, check_id, subject, was, became, finding, told)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0) RETURNING id`,
+			c.Time, c.Since, string(c.Kind), c.Target, c.Check, c.Subject, c.From.String(), c.To.String(), string(text)).Scan(&c.ID)
 		if err != nil {
 			return fmt.Errorf("remember what changed: %w", err)
 		}
@@ -27,7 +27,7 @@ func remember(tx *store.Tx, changes []Change) error {
 	return nil
 }
 
-const changeColumns = `SELECT id, time, kind, target, check_id, subject, was, became, finding FROM standing_change `
+const changeColumns = `SELECT id, time, since, kind, target, check_id, subject, was, became, finding FROM standing_change `
 
 // Untold are the changes that nobody was told of yet, the oldest first.
 func Untold(tx *store.Tx, limit int) ([]Change, error) {
@@ -65,12 +65,12 @@ func changes(tx *store.Tx, query string, args ...any) ([]Change, error) {
 	var all []Change
 	for rows.Next() {
 		var c Change
-		var at int64
+		var at, since int64
 		var kind, was, became, text string
-		if err := rows.Scan(&c.ID, &at, &kind, &c.Target, &c.Check, &c.Subject, &was, &became, &text); err != nil {
+		if err := rows.Scan(&c.ID, &at, &since, &kind, &c.Target, &c.Check, &c.Subject, &was, &became, &text); err != nil {
 			return nil, err
 		}
-		c.Time, c.Kind = store.FromMicros(at), Kind(kind)
+		c.Time, c.Since, c.Kind = store.FromMicros(at), store.FromMicros(since), Kind(kind)
 		if err := errors.Join(c.From.UnmarshalText([]byte(was)), c.To.UnmarshalText([]byte(became)), json.Unmarshal([]byte(text), &c.Finding)); err != nil {
 			return nil, fmt.Errorf("read what changed: %w", err)
 		}

@@ -21,6 +21,7 @@ CREATE TABLE standing_row (
 CREATE TABLE standing_change (
     id       BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     time     BIGINT NOT NULL,
+    since    BIGINT NOT NULL, -- it was seen first
     kind     TEXT NOT NULL,
     target   TEXT NOT NULL,
     check_id TEXT NOT NULL,

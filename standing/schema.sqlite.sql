@@ -21,6 +21,7 @@ CREATE TABLE standing_row (
 CREATE TABLE standing_change (
     id       INTEGER PRIMARY KEY,
     time     INTEGER NOT NULL,
+    since    INTEGER NOT NULL, -- it was seen first
     kind     TEXT NOT NULL,
     target   TEXT NOT NULL,
     check_id TEXT NOT NULL,

@@ -34,6 +34,14 @@ type Row struct {
 	isNew    bool
 }
 
+// OnTrial reports whether something was seen that does not count yet, after so many runs:
+// another colour, a first one that is bad, or that the subject is gone. Then the next
+// look should not be far.
+func (r *Row) OnTrial(confirm int) bool {
+	isBad := r.Status == finding.Red || r.Status == finding.Yellow
+	return r.Trial != finding.Unknown || r.missed > 0 && !isQuiet(r.told) || isBad && !r.Confirmed(confirm)
+}
+
 // Confirmed reports whether the colour was seen in so many runs.
 func (r *Row) Confirmed(runs int) bool { return r.Runs >= runs }
 
@@ -59,6 +67,7 @@ const (
 type Change struct {
 	ID      int64           `json:"id"`
 	Time    time.Time       `json:"time"`
+	Since   time.Time       `json:"since"` // it was seen first, or, for Blind, last
 	Kind    Kind            `json:"kind"`
 	Target  string          `json:"target"`
 	Check   string          `json:"check"`
@@ -91,7 +100,9 @@ func Record(tx *store.Tx, run Run) ([]Change, error) {
 		known[key{rows[i].Check, rows[i].Subject}] = &rows[i]
 	}
 	var changes []Change
+	hidden := map[string]bool{} // checks that could not see everything: who is missing may be there
 	for _, f := range worstOfEach(run.Findings) {
+		hidden[f.Check] = hidden[f.Check] || f.Status == finding.Unknown
 		row := known[key{f.Check, f.Subject}]
 		delete(known, key{f.Check, f.Subject})
 		if row == nil {
@@ -103,7 +114,7 @@ func Record(tx *store.Tx, run Run) ([]Change, error) {
 		}
 	}
 	for _, row := range known {
-		if len(run.Only) > 0 && !slices.Contains(run.Only, row.Check) {
+		if hidden[row.Check] || len(run.Only) > 0 && !slices.Contains(run.Only, row.Check) {
 			continue
 		}
 		more, err := row.miss(tx, run.Confirm)
@@ -141,7 +152,7 @@ func (r *Row) see(f finding.Finding, now time.Time, confirm int) []Change {
 	}
 	var changes []Change
 	if r.toldOf {
-		changes = append(changes, r.change(Sees, now, r.Status, r.Status, f))
+		changes = append(changes, r.change(Sees, now, now, r.Status, f))
 	}
 	r.Blind, r.Unseen, r.toldOf = time.Time{}, "", false
 	switch {
@@ -160,7 +171,7 @@ func (r *Row) see(f finding.Finding, now time.Time, confirm int) []Change {
 	}
 	if r.Confirmed(confirm) && r.told != r.Status {
 		if !isNoNews(r.told, r.Status) {
-			changes = append(changes, r.change(Turned, now, r.told, r.Status, f))
+			changes = append(changes, r.change(Turned, now, r.Since, r.Status, f))
 		}
 		r.told = r.Status
 	}
@@ -188,11 +199,15 @@ func (r *Row) seeNothing(f finding.Finding, now time.Time) []Change {
 		return nil
 	}
 	r.toldOf = true
-	return []Change{r.change(Blind, now, r.Status, finding.Unknown, f)}
+	return []Change{r.change(Blind, now, r.Blind, finding.Unknown, f)}
 }
 
-func (r *Row) change(kind Kind, now time.Time, from, to finding.Status, f finding.Finding) Change {
-	return Change{Time: now, Kind: kind, Target: r.Target, Check: r.Check, Subject: r.Subject, From: from, To: to, Finding: f}
+func (r *Row) change(kind Kind, now, since time.Time, to finding.Status, f finding.Finding) Change {
+	from := r.Status
+	if kind == Turned {
+		from = r.told
+	}
+	return Change{Time: now, Since: since, Kind: kind, Target: r.Target, Check: r.Check, Subject: r.Subject, From: from, To: to, Finding: f}
 }
 
 // miss counts a run that said nothing about the row any more: the address is gone, say.
@@ -206,7 +221,7 @@ func (r *Row) miss(tx *store.Tx, confirm int) ([]Change, error) {
 		return nil, err
 	}
 	f := finding.Finding{Check: r.Check, Group: r.Finding.Group, Status: finding.Skip, Code: "gone", Subject: r.Subject, Summary: r.Subject + " is not looked at any more"}
-	return []Change{r.change(Turned, tx.Now(), r.told, finding.Skip, f)}, nil
+	return []Change{r.change(Turned, tx.Now(), tx.Now(), finding.Skip, f)}, nil
 }
 
 func (r *Row) write(tx *store.Tx) error {
