@@ -55,6 +55,11 @@ func (s *server) alert(ctx context.Context, subject, text string, about mail.Tra
 }
 
 func (s *server) writeAlert(ctx context.Context, subject, text string, about mail.TraceID) error {
+	return s.writeAlertAlso(ctx, subject, text, about, nil)
+}
+
+// writeAlertAlso is writeAlert with something else in the same transaction.
+func (s *server) writeAlertAlso(ctx context.Context, subject, text string, about mail.TraceID, also func(*store.Tx) error) error {
 	host, now := s.identity.Statement().Hostname, s.world.Now()
 	var to account.Target
 	err := s.store.Read(ctx, func(tx *store.Tx) (err error) {
@@ -81,7 +86,7 @@ func (s *server) writeAlert(ctx context.Context, subject, text string, about mai
 		return err
 	}
 	m := accept.Message{
-		Trace: trace, Spool: spool, Received: now, Unfiltered: true,
+		Trace: trace, Spool: spool, Received: now, Unfiltered: true, Also: also,
 		Deliveries: []accept.Delivery{{To: to.Address, Destination: account.Destination{Mailboxes: []account.Target{to}}}},
 	}
 	if about != "" {

@@ -75,6 +75,7 @@ func (s *server) change(ctx context.Context, next *config.Config) error {
 	s.delivery.change(out)
 	s.edge.change(edgeSources(next, s.world))
 	s.upkeep.Wake()
+	s.watch.Configure(s.watchSettings(next))
 	s.board.keep(g.names())
 	s.retired.Go(func() { before.retire(s.stopping) })
 	return nil

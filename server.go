@@ -23,6 +23,7 @@ import (
 	"github.com/allgreen-mail/allgreen/journal"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailbox"
+	"github.com/allgreen-mail/allgreen/monitor"
 	"github.com/allgreen-mail/allgreen/policy"
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/setup"
@@ -58,6 +59,7 @@ type server struct {
 	edge     *edgeWatch
 	upkeep   *setup.Upkeep
 	reading  *reading
+	watch    *monitor.Monitor
 
 	parts    *errgroup.Group // what runs in the background until the end
 	stop     context.CancelFunc
@@ -84,7 +86,7 @@ type serverOptions struct {
 func schemas() []store.Schema {
 	return []store.Schema{
 		identity.Schema, account.Schema, mailbox.Schema, journal.Schema, queue.Schema, policy.Schema, submit.Schema, deliver.Schema, transfer.Schema, backup.Schema,
-		vacation.Schema, web.Schema, standing.Schema, setup.ChecklistSchema,
+		vacation.Schema, web.Schema, standing.Schema, monitor.Schema, setup.ChecklistSchema,
 		testaddress.Schema,
 	}
 }
@@ -188,6 +190,7 @@ func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
 	if err := s.newBackups(ctx, c); err != nil {
 		return err
 	}
+	s.watch = s.newWatch(c)
 	out, err := s.deliverOptions(ctx, c)
 	s.delivery = newDelivery(s, out)
 	return err
@@ -251,6 +254,7 @@ func (s *server) runParts(ctx context.Context) {
 	run("sweep", s.sweep)
 	run("memory", s.giveBackMemory)
 	run("backup", s.backups.Run)
+	run("watch", s.watch.Run)
 }
 
 // sweepEvery is how often what nobody needs any more is removed.

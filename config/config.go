@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/allgreen-mail/allgreen/mail"
 )
@@ -31,6 +32,7 @@ type Config struct {
 	Devices      []Device      `toml:"device"`
 	Deliver      Deliver       `toml:"deliver"`
 	Backup       Backup        `toml:"backup"`
+	Watch        Watch         `toml:"watch"`
 	Web          Web           `toml:"web"`
 	Log          Log           `toml:"log"`
 }
@@ -221,6 +223,16 @@ func (b Backup) IsOn() bool { return b.To != "" || b.S3.Endpoint != "" }
 type Web struct {
 	Public    bool       `toml:"public"`     // strangers may check and test
 	CheckFrom netip.Addr `toml:"check_from"` // checks of strangers knock from here; not valid: they do not knock
+}
+
+// Watch says how the server looks at itself, and whom it tells besides the admin. The
+// addresses of the web are secrets: who knows them may use them.
+type Watch struct {
+	Every     time.Duration  `toml:"every"`
+	MailTo    []mail.Address `toml:"mail_to"`
+	Webhook   Secret         `toml:"webhook"`
+	Heartbeat Secret         `toml:"heartbeat"`
+	Smarthost Smarthost      `toml:"smarthost"` // for mail_to; without a host: the recipients' own servers
 }
 
 // Log says what is written to standard error.

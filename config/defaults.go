@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 // Defaults is what a file that says nothing gets.
 func Defaults() *Config {
 	return &Config{
@@ -22,6 +24,7 @@ func Defaults() *Config {
 		Submit:  Submit{RecipientsPerHour: 200, RecipientsPerDay: 1000, Socket: "/run/allgreen/submit.sock"},
 		Deliver: Deliver{Smarthost: Smarthost{Port: 587}},
 		Backup:  Backup{Times: []string{"03:15"}, KeepDaily: 7, KeepWeekly: 4, KeepMonthly: 6},
+		Watch:   Watch{Every: time.Hour, Smarthost: Smarthost{Port: 587}},
 		Log:     Log{Level: "info", Format: "text"},
 	}
 }

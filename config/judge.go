@@ -304,15 +304,8 @@ func (j *judgement) places() {
 	if s3 := j.Store.S3; (s3 != S3{}) && (s3.Endpoint == "" || s3.Bucket == "") {
 		j.b.note("store.s3", "s3 needs endpoint and bucket")
 	}
-	if sm := j.Deliver.Smarthost; sm.Host == "" && (sm.User != "" || sm.Password != "") {
-		j.b.note("deliver.smarthost", "a smarthost needs a host")
-	} else if (sm.User == "") != (sm.Password == "") {
-		j.b.note("deliver.smarthost", "user and password belong together; write both")
-	} else if sm.Port == 0 {
-		j.b.note("deliver.smarthost.port", "port 0 is none; 587 is usual")
-	} else if _, err := mail.ParseDomain(sm.Host); sm.Host != "" && err != nil {
-		j.b.note("deliver.smarthost.host", "%q is no host name; its certificate is looked at, and that is for a name", clip(sm.Host))
-	}
+	j.smarthost("deliver.smarthost", j.Deliver.Smarthost)
+	j.watch()
 	if j.Receive.MaxSize < 64*KB {
 		// RFC 5321 section 4.5.3.1.7: every server takes 64K octets.
 		j.b.note("receive.max_size", "max_size %s is less than the 64KB every server must take", j.Receive.MaxSize)
@@ -324,6 +317,47 @@ func (j *judgement) places() {
 	j.word("log.level", j.Log.Level, "debug", "info", "warn", "error")
 	j.word("log.format", j.Log.Format, "text", "json")
 	j.positive()
+}
+
+func (j *judgement) smarthost(path string, sm Smarthost) {
+	if sm.Host == "" && (sm.User != "" || sm.Password != "") {
+		j.b.note(path, "a smarthost needs a host")
+	} else if (sm.User == "") != (sm.Password == "") {
+		j.b.note(path, "user and password belong together; write both")
+	} else if sm.Port == 0 {
+		j.b.note(path+".port", "port 0 is none; 587 is usual")
+	} else if _, err := mail.ParseDomain(sm.Host); sm.Host != "" && err != nil {
+		j.b.note(path+".host", "%q is no host name; its certificate is looked at, and that is for a name", clip(sm.Host))
+	}
+}
+
+// soonest is how often name servers and blocklists bear to be asked for ever.
+const soonest = 10 * time.Minute
+
+// watch is how the server looks at itself.
+func (j *judgement) watch() {
+	w := j.Watch
+	j.smarthost("watch.smarthost", w.Smarthost)
+	if w.Every < soonest {
+		j.b.note("watch.every", "every %s is too often for those who are asked; write %s or more", w.Every, soonest)
+	}
+	if w.Smarthost.Host != "" && len(w.MailTo) == 0 {
+		j.b.note("watch.smarthost", "the smarthost takes the alerts for mail_to; write there who gets them")
+	}
+	for i, to := range w.MailTo {
+		if slices.Contains(j.Domains, to.Domain) {
+			j.b.note(element("watch.mail_to", i), "%s has its mailbox here, and would not hear of a trouble with this server; name one elsewhere", to)
+		}
+	}
+	j.webAddress("webhook", string(w.Webhook))
+	j.webAddress("heartbeat", string(w.Heartbeat))
+}
+
+// webAddress says nothing of what it is, for that is a secret.
+func (j *judgement) webAddress(key, text string) {
+	if u, err := url.Parse(text); text != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+		j.b.note("watch."+key, "%s wants an address of the web, as https://example.net/hook", key)
+	}
 }
 
 // backups have one place, which is not the data itself.
