@@ -188,7 +188,7 @@ func (t *taking) lookAt(tx *store.Tx, a account.Account, out *bufio.Writer) erro
 			continue // restored from a backup, and gone in a week
 		}
 		x := found{account: len(t.root.Accounts), folder: manifestOf(f)}
-		if last, ok := t.before[f.ID]; ok && t.whole && last.sameAs(x.folder) {
+		if last, ok := t.before[f.ID]; ok && t.whole && last.isWhole() && last.sameAs(x.folder) {
 			x.folder.Segments = last.Segments
 		} else {
 			x.changed = true
@@ -216,6 +216,16 @@ func manifestOf(f mailbox.Folder) Folder {
 func (f Folder) sameAs(g Folder) bool {
 	return f.UIDValidity == g.UIDValidity && f.UIDNext == g.UIDNext && f.ModSeq == g.ModSeq &&
 		f.Messages == g.Messages && f.Unseen == g.Unseen && f.Bytes == g.Bytes
+}
+
+// isWhole reports whether a snapshot has all messages of a folder: what could not be read
+// is tried again the next time, and told again.
+func (f Folder) isWhole() bool {
+	n := int64(0)
+	for _, s := range f.Segments {
+		n += int64(s.Messages)
+	}
+	return n == f.Messages
 }
 
 // row is a message whose body is not read yet.
@@ -352,10 +362,11 @@ func (t *taking) putMessage(ctx context.Context, where place, m *row, known map[
 	}
 	defer body.Close()
 	if body.Size() > largeBody {
-		m.Body, err = t.w.PutStream(ctx, body.Size(), func() (io.Reader, error) {
-			_, err := body.Seek(0, io.SeekStart)
-			return body, err
-		})
+		in := &watched{body: body}
+		m.Body, err = t.w.PutStream(ctx, body.Size(), in.open)
+		if in.err != nil {
+			return false, t.unreadable(ctx, in.err, where, m)
+		}
 		return err == nil, err
 	}
 	data := make([]byte, body.Size())
@@ -364,6 +375,31 @@ func (t *taking) putMessage(ctx context.Context, where place, m *row, known map[
 	}
 	m.Body, err = t.w.Put(ctx, data)
 	return err == nil, err
+}
+
+// watched reads a body and remembers when that failed: the backup itself goes on then.
+type watched struct {
+	body *store.Body
+	at   int64
+	err  error
+}
+
+func (w *watched) open() (_ io.Reader, err error) {
+	w.at, err = w.body.Seek(0, io.SeekStart)
+	return w, err
+}
+
+// Read reads. A body that ends too early has lost something.
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.body.Read(p)
+	w.at += int64(n)
+	if errors.Is(err, io.EOF) && w.at < w.body.Size() {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.err = err
+	}
+	return n, err
 }
 
 // unreadable decides about a message whose body cannot be read: it was removed

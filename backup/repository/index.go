@@ -16,7 +16,8 @@ type index struct {
 	files   []string
 	covered map[Digest]bool // packs that an index file names, or that are doomed
 	damage  []Damage
-	lost    bool // something that should be there is not
+	lost    bool    // something that should be there is not
+	missing []table // of packs that are named and not there
 }
 
 // has looks an object up; all places where it lies.
@@ -109,7 +110,7 @@ func (x *index) add(t table, there map[Digest]int64) {
 	}
 	x.covered[t.pack] = true
 	if _, ok := there[t.pack]; !ok {
-		x.lost = true
+		x.lost, x.missing = true, append(x.missing, t)
 		d := Damage{File: packName(t.pack), Err: ErrMissing}
 		for _, e := range t.entries {
 			d.Objects = append(d.Objects, e.digest)

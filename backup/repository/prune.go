@@ -109,6 +109,7 @@ type pruning struct {
 	keep   []table // packs that stay in the index
 	poor   []table // packs to write anew
 	doom   []table // packs to condemn
+	gone   []table // packs that are needed and not there
 	done   Pruned
 }
 
@@ -171,7 +172,19 @@ func (p *pruning) judge(ctx context.Context) (err error) {
 			p.keep = append(p.keep, t)
 		}
 	}
+	p.remember(taken)
 	return nil
+}
+
+// remember keeps the tables of packs that are gone in the index as long as a snapshot
+// needs what no other pack has: the writers behind this Prune must know that it has to
+// be put again.
+func (p *pruning) remember(there map[Digest]bool) {
+	for _, t := range p.in.index.missing {
+		if slices.ContainsFunc(t.entries, func(e entry) bool { return p.needed[e.digest] && !there[e.digest] }) {
+			p.gone = append(p.gone, t)
+		}
+	}
 }
 
 func order(last bool) int {
@@ -242,7 +255,7 @@ func (p *pruning) reindex(ctx context.Context) error {
 		return err
 	}
 	p.done.Doomed = len(p.doom)
-	names, err := p.r.writeIndex(ctx, p.keep)
+	names, err := p.r.writeIndex(ctx, slices.Concat(p.keep, p.gone))
 	if err != nil {
 		return err
 	}
