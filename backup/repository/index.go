@@ -39,10 +39,11 @@ func (r *Repository) loadIndex(ctx context.Context, reader bool) (*index, error)
 	if err != nil {
 		return nil, err
 	}
-	doomed, err := r.doomed(ctx)
+	doomed, damage, err := r.doomed(ctx)
 	if err != nil {
 		return nil, err
 	}
+	x.damage = damage
 	err = r.place.List(ctx, indexPrefix, func(name string, _ int64) error {
 		x.files = append(x.files, name)
 		return nil

@@ -51,3 +51,41 @@ func TestPruneRemembersWhatIsGone(t *testing.T) {
 		t.Error("everything was put again, and something is said to be gone")
 	}
 }
+
+// Verify names a damaged list of what is about to go, too, which costs no object.
+func TestDamagedDoom(t *testing.T) {
+	dir := t.TempDir()
+	r := create(t, repository.NewFolder(dir))
+	old := snapshot(t, r, noon, objects(1))
+	all := objects(2)
+	name := snapshot(t, r, noon.Add(time.Hour), all)
+	must(t, r.Forget(t.Context(), old))
+	_, err := r.Prune(t.Context(), t.TempDir(), noon.Add(2*time.Hour), reach)
+	must(t, err)
+	damaged := 0
+	for _, file := range files(t, dir) {
+		if !strings.HasPrefix(file, "doomed/") {
+			continue
+		}
+		path := filepath.Join(dir, file)
+		text, err := os.ReadFile(path)
+		must(t, err)
+		text[len(text)/2] ^= 1
+		must(t, os.WriteFile(path, text, 0o600))
+		damaged++
+		if d, ok := verify(t, r)[file]; !ok || len(d.Objects) > 0 {
+			t.Errorf("%s is damaged: %+v, %v", file, d, ok)
+		}
+	}
+	if damaged == 0 {
+		t.Error("nothing was doomed")
+	}
+	_, err = r.Prune(t.Context(), t.TempDir(), noon.Add(3*time.Hour), reach)
+	must(t, err)
+	if found := verify(t, r); len(found) > 0 {
+		t.Errorf("after another Prune: %v", found)
+	}
+	if gone := readBack(t, r, name, all); len(gone) > 0 {
+		t.Errorf("%d objects are gone", len(gone))
+	}
+}

@@ -23,30 +23,36 @@ type doomed struct {
 
 // doomed reads what is condemned. A damaged file of this kind is as good as none: its
 // packs are found again by what they say of themselves.
-func (r *Repository) doomed(ctx context.Context) (all []doomed, err error) {
+func (r *Repository) doomed(ctx context.Context) (all []doomed, damage []Damage, err error) {
 	var names []string
 	err = r.place.List(ctx, doomedPrefix, func(name string, _ int64) error {
 		names = append(names, name)
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, name := range names {
 		plain, err := r.readSealed(ctx, name)
-		if IsDamage(err) || err == nil && len(plain) < 8 {
-			continue
+		if err == nil && len(plain) < 8 {
+			err = fmt.Errorf("%w: it is cut off", ErrDamaged)
 		}
-		if err != nil {
-			return nil, err
+		d := doomed{name: name}
+		if err == nil {
+			d.since = time.Unix(int64(binary.BigEndian.Uint64(plain)), 0)
+			d.tables, err = readTables(plain[8:])
 		}
-		d := doomed{name: name, since: time.Unix(int64(binary.BigEndian.Uint64(plain)), 0)}
-		if d.tables, err = readTables(plain[8:]); err != nil {
-			continue
+		switch {
+		case errors.Is(err, ErrMissing): // its time was over at this moment
+		case errors.Is(err, ErrDamaged):
+			damage = append(damage, Damage{File: name, Err: err})
+		case err != nil:
+			return nil, nil, err
+		default:
+			all = append(all, d)
 		}
-		all = append(all, d)
 	}
-	return all, nil
+	return all, damage, nil
 }
 
 func (r *Repository) condemn(ctx context.Context, now time.Time, tables []table) error {
@@ -106,6 +112,7 @@ type pruning struct {
 	now    time.Time
 	needed map[Digest]bool
 	old    []doomed
+	broken []Damage // lists of doomed packs that nobody can read: judged anew
 	keep   []table // packs that stay in the index
 	poor   []table // packs to write anew
 	doom   []table // packs to condemn
@@ -140,7 +147,7 @@ func (p *pruning) mark(ctx context.Context, reach Reach) error {
 
 // judge sorts the packs. Of an object that lies in several, the first counts.
 func (p *pruning) judge(ctx context.Context) (err error) {
-	if p.old, err = p.r.doomed(ctx); err != nil {
+	if p.old, p.broken, err = p.r.doomed(ctx); err != nil {
 		return err
 	}
 	condemned := map[Digest]bool{}
@@ -278,6 +285,9 @@ func (p *pruning) remove(ctx context.Context) error {
 		saved[t.pack] = true
 	}
 	var errs []error
+	for _, d := range p.broken {
+		errs = append(errs, p.r.place.Delete(ctx, d.File))
+	}
 	for _, d := range p.old {
 		if p.now.Sub(d.since) < Grace {
 			continue
