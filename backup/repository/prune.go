@@ -113,10 +113,10 @@ type pruning struct {
 	needed map[Digest]bool
 	old    []doomed
 	broken []Damage // lists of doomed packs that nobody can read: judged anew
-	keep   []table // packs that stay in the index
-	poor   []table // packs to write anew
-	doom   []table // packs to condemn
-	gone   []table // packs that are needed and not there
+	keep   []table  // packs that stay in the index
+	poor   []table  // packs to write anew
+	doom   []table  // packs to condemn
+	gone   []table  // packs that are needed and not there
 	done   Pruned
 }
 
