@@ -15,12 +15,13 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
+	document "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
 // patience is for a busy machine; nothing waits this long when all is well.
-const patience = 2 * time.Minute
+const patience = 10 * time.Minute
 
 // tab is one tab of a real browser, and what its console said.
 type tab struct {
@@ -101,6 +102,15 @@ func (b *tab) follow(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 		t.Fatal(err)
 	}
 }
+
+// still keeps pages from changing by themselves while they are looked at.
+var still = chromedp.Func(func(ctx context.Context, to *chromedp.Target) error {
+	_, err := cdp.Call(ctx, to, document.AddScriptToEvaluateOnNewDocument, document.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		window.EventSource = class { addEventListener() {} close() {} };
+		const later = window.setTimeout;
+		window.setTimeout = (what, when, ...more) => (when >= 2000 ? 0 : later(what, when, ...more));`})
+	return err
+})
 
 // scheme is light or dark, as people choose in their system.
 func scheme(name string) chromedp.Action[chromedp.Void] {

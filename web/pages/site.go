@@ -73,6 +73,7 @@ func New(o Options) *Site {
 	for _, route := range s.all {
 		s.mux.Handle(route.pattern, s.guard(route.access, route.serve))
 	}
+	s.mux.Handle("/api/", s.api())
 	s.mux.HandleFunc("/", s.elsewhere)
 	s.guarded = s.harden(s.mux)
 	return s
