@@ -219,7 +219,7 @@ func (h *setupHouse) farewell(ctx context.Context, w io.Writer) {
 	fmt.Fprintf(w, "\nWhat is left only a person can do: registrations at the big receivers, and more.\n\n  %s checklist\n", h.command())
 	if h.server != nil {
 		fmt.Fprintf(w, "\nThe server ran in this program until now, and ends with it. To run it for ever:\n\n  %s serve\n\n", h.command())
-		fmt.Fprint(w, "or let systemd do it: packaging/systemd has the unit.\n")
+		fmt.Fprint(w, "or let systemd do it: run setup as root, or see packaging/systemd.\n")
 	}
 	fmt.Fprintf(w, "\nThe pages: https://%s/ for everybody, https://%s/green for you.\n", settings.Hostname, settings.Hostname)
 	fmt.Fprintf(w, "Look again at any time: %s check %s\n", calledAs(), words(settings.Domains))

@@ -202,6 +202,9 @@ func (h *setupHouse) Serve(ctx context.Context) error {
 	if h.server != nil || h.IsServing(ctx) {
 		return nil
 	}
+	if installed, err := h.install(ctx); installed || err != nil {
+		return err
+	}
 	settings, err := config.Read(h.path)
 	if err != nil {
 		return err
@@ -218,6 +221,19 @@ func (h *setupHouse) Serve(ctx context.Context) error {
 		world: w, log: log, path: h.path, local: filepath.Join(settings.Data, "submit.sock"),
 	})
 	return err
+}
+
+// install has systemd run the server, where it can and a person wants it.
+func (h *setupHouse) install(ctx context.Context) (bool, error) {
+	s, err := newSystemd()
+	if err != nil || !h.mayInstall(s) {
+		return false, nil // then the server runs here, for a while
+	}
+	yes, err := h.confirm("Have systemd run the server from now on, as the user allgreen?")
+	if err != nil || !yes {
+		return false, err
+	}
+	return true, s.install(ctx, h.path, filepath.Join(filepath.Dir(h.path), secretName))
 }
 
 // close ends a server of this process.
