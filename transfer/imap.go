@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -34,7 +35,7 @@ type IMAPOptions struct {
 type IMAP struct {
 	options IMAPOptions
 	client  *imapclient.Client
-	names   map[string]string // folder -> name there
+	names   names // those there
 	spool   spool
 	stop    func() bool
 }
@@ -57,7 +58,7 @@ func DialIMAP(ctx context.Context, w *world.World, o IMAPOptions) (*IMAP, error)
 	if err != nil {
 		return nil, fmt.Errorf("reach %s: %w", o.Host, err)
 	}
-	s := &IMAP{options: o, names: map[string]string{}}
+	s := &IMAP{options: o, names: names{}}
 	s.stop = context.AfterFunc(ctx, func() { conn.Close() })
 	if err := s.enter(ctx, patient{conn}, w); err != nil {
 		s.stop()
@@ -146,6 +147,12 @@ func (s *IMAP) Folders(context.Context) ([]Folder, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What keeps its name comes first, and in one order, so that each run gives the same
+	// names.
+	slices.SortFunc(list, func(a, b *imap.ListData) int {
+		return cmp.Or(cmp.Compare(len(levelsBelowInbox(a)), len(levelsBelowInbox(b))), cmp.Compare(a.Mailbox, b.Mailbox))
+	})
+	clear(s.names)
 	var all []Folder
 	for _, l := range list {
 		if slices.ContainsFunc(l.Attrs, func(a imap.MailboxAttr) bool { return isNot(a) }) {
@@ -171,22 +178,31 @@ var specialUses = map[imap.MailboxAttr]mailbox.Role{
 	imap.MailboxAttrTrash: mailbox.Trash, imap.MailboxAttrArchive: mailbox.Archive,
 }
 
+// levelsBelowInbox are the levels of a folder below the inbox; none: it is elsewhere.
+func levelsBelowInbox(l *imap.ListData) []string {
+	levels := levelsOf(l)
+	if len(levels) > 1 && strings.EqualFold(levels[0], "INBOX") {
+		return levels[1:]
+	}
+	return nil
+}
+
+func levelsOf(l *imap.ListData) []string {
+	if l.Delim == 0 {
+		return []string{l.Mailbox}
+	}
+	return strings.Split(l.Mailbox, string(l.Delim))
+}
+
 func (s *IMAP) folder(l *imap.ListData) Folder {
-	name := l.Mailbox
-	if l.Delim != 0 {
-		levels := strings.Split(name, string(l.Delim))
-		if len(levels) > 1 && strings.EqualFold(levels[0], "INBOX") {
-			levels = levels[1:] // servers that keep all folders below the inbox mean no such thing
-		}
-		for i := range levels {
-			levels[i] = strings.ReplaceAll(levels[i], "/", "-")
-		}
-		name = strings.Join(levels, "/")
+	levels := levelsOf(l)
+	if below := levelsBelowInbox(l); below != nil {
+		levels = below // servers that keep all folders below the inbox mean no such thing
 	}
-	if strings.EqualFold(name, "INBOX") {
-		name = "INBOX"
+	for i := range levels {
+		levels[i] = levelName(levels[i])
 	}
-	s.names[name] = l.Mailbox
+	name := s.names.add(strings.Join(levels, "/"), l.Mailbox)
 	f := Folder{Name: name, Role: roleOf(name)}
 	for _, a := range l.Attrs {
 		if role, ok := specialUses[a]; ok {

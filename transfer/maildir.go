@@ -21,7 +21,7 @@ import (
 // directory .Lists.Go, or nested directories. It is only read.
 type Maildir struct {
 	dir   string
-	names map[string]string // folder -> directory
+	names names // directories
 	spool spool
 }
 
@@ -34,9 +34,9 @@ func OpenMaildir(dir string) (*Maildir, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Maildir{dir: dir, names: map[string]string{}}
+	m := &Maildir{dir: dir, names: names{}}
 	if isMaildir(dir) {
-		m.names["INBOX"] = dir
+		m.names.add("INBOX", dir)
 	}
 	if err := m.discover(dir, ""); err != nil {
 		return nil, fmt.Errorf("open Maildir: %w", err)
@@ -61,14 +61,14 @@ func (m *Maildir) discover(dir, above string) error {
 		path := filepath.Join(dir, name)
 		switch flat, isFlat := strings.CutPrefix(name, "."); {
 		case isFlat && above == "" && isMaildir(path):
-			m.add(folderName(strings.Split(flat, ".")), path)
+			m.names.add(folderName(strings.Split(flat, ".")), path)
 		case !isFlat:
 			nested := folderName([]string{name})
 			if above != "" {
 				nested = above + "/" + nested
 			}
 			if isMaildir(path) {
-				m.add(nested, path)
+				m.names.add(nested, path)
 			}
 			if err := m.discover(path, nested); err != nil {
 				return err
@@ -76,17 +76,6 @@ func (m *Maildir) discover(dir, above string) error {
 		}
 	}
 	return nil
-}
-
-// add gives a folder its name; INBOX in any case is the inbox, and the first that has
-// a name keeps it.
-func (m *Maildir) add(name, path string) {
-	if strings.EqualFold(name, "INBOX") {
-		name = "INBOX"
-	}
-	if _, taken := m.names[name]; !taken {
-		m.names[name] = path
-	}
 }
 
 func isMaildir(dir string) bool {
@@ -98,11 +87,10 @@ func isMaildir(dir string) bool {
 	return true
 }
 
-// folderName joins levels whose names may be in modified UTF-7. A "/" within a level
-// would make two of one.
+// folderName joins levels whose names may be in modified UTF-7.
 func folderName(levels []string) string {
 	for i, level := range levels {
-		levels[i] = strings.ReplaceAll(readable(level), "/", "-")
+		levels[i] = levelName(readable(level))
 	}
 	return strings.Join(levels, "/")
 }
@@ -167,7 +155,7 @@ func messageFiles(dir string) ([]file, error) {
 			return nil, err
 		}
 		for _, e := range entries {
-			if e.IsDir() || strings.HasPrefix(e.Name(), ".") {
+			if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") { // no link to elsewhere, no pipe
 				continue
 			}
 			unique, info, _ := strings.Cut(e.Name(), ":2,")
@@ -222,7 +210,11 @@ func (f file) key() string {
 }
 
 func (m *Maildir) load(f file, keywords map[byte]string) (Message, error) {
-	in, err := os.Open(f.path)
+	name, err := filepath.Rel(m.dir, f.path)
+	if err != nil {
+		return Message{}, err
+	}
+	in, err := os.OpenInRoot(m.dir, name) // its owner may lead us, who may read more, elsewhere
 	if err != nil {
 		return Message{}, err
 	}

@@ -3,6 +3,7 @@ package transfer
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -21,7 +22,7 @@ import (
 // read.
 type Mbox struct {
 	path  string
-	names map[string]string // folder -> file
+	names names // files
 	spool spool
 }
 
@@ -39,7 +40,7 @@ func OpenMbox(path string) (*Mbox, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open mbox: %w", err)
 	}
-	m := &Mbox{path: path, names: map[string]string{}}
+	m := &Mbox{path: path, names: names{}}
 	if !info.IsDir() {
 		m.names["INBOX"] = path
 		if !isMbox(path) {
@@ -58,7 +59,7 @@ func OpenMbox(path string) (*Mbox, error) {
 
 func (m *Mbox) discover() error {
 	return filepath.WalkDir(m.path, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") || !isMbox(path) {
+		if err != nil || !d.Type().IsRegular() || strings.HasPrefix(d.Name(), ".") || !isMbox(path) {
 			return err
 		}
 		relative, err := filepath.Rel(m.path, path)
@@ -69,13 +70,7 @@ func (m *Mbox) discover() error {
 		for i := range levels {
 			levels[i] = strings.TrimSuffix(levels[i], ".sbd") // where Thunderbird keeps the folders below
 		}
-		name := folderName(levels)
-		if strings.EqualFold(name, "INBOX") {
-			name = "INBOX"
-		}
-		if _, taken := m.names[name]; !taken {
-			m.names[name] = path
-		}
+		m.names.add(folderName(levels), path)
 		return nil
 	})
 }
@@ -160,7 +155,7 @@ func (m *Mbox) readOne(r *mboxReader, known func(string) bool, take func(Message
 		return err
 	}
 	msg := Message{Key: key, Received: received, Size: m.spool.size, Body: body}
-	msg.Flags, msg.Keywords = statusOf(r.head.String())
+	msg.Flags, msg.Keywords = statusOf(cmp.Or(r.own.String(), r.head.String()))
 	return take(msg)
 }
 
@@ -173,6 +168,7 @@ type mboxReader struct {
 	ended bool
 	seen  map[string]int  // keys
 	head  strings.Builder // of the message being read
+	own   strings.Builder // fields that MboxTarget put before it
 }
 
 // next reads a line, or a part of one that is very long.
@@ -209,6 +205,7 @@ type messageReader struct {
 	blank   []byte // an empty line that may belong to the separator
 	inBody  bool
 	atStart bool
+	own     int // how many of ownFields came, -1: something else did
 	done    bool
 }
 
@@ -233,6 +230,7 @@ func (m *messageReader) advance() error {
 	if !m.atStart {
 		m.atStart = true
 		r.head.Reset()
+		r.own.Reset()
 	}
 	if r.ended {
 		m.done = true
@@ -241,6 +239,9 @@ func (m *messageReader) advance() error {
 	if r.start && bytes.HasPrefix(r.line, []byte(separator)) && (m.blank != nil || !m.inBody && r.head.Len() == 0) {
 		m.done = true
 		return nil
+	}
+	if m.takeOwn() {
+		return r.next()
 	}
 	line := bytes.Clone(r.line)
 	isBlank := r.start && len(bytes.TrimRight(line, "\r\n")) == 0
@@ -259,6 +260,21 @@ func (m *messageReader) advance() error {
 		m.out = append(m.out, line...)
 	}
 	return r.next()
+}
+
+// ownFields are those that MboxTarget puts before every message, in this order.
+var ownFields = []string{"Status:", "X-Status:", "X-Keywords:"}
+
+// takeOwn takes the line if it is one of them: it is no part of the message.
+func (m *messageReader) takeOwn() bool {
+	r := m.mbox
+	if m.own < 0 || m.own == len(ownFields) || !r.start || !r.whole || !bytes.HasPrefix(r.line, []byte(ownFields[m.own])) {
+		m.own = -1
+		return false
+	}
+	m.own++
+	r.own.Write(r.line)
+	return true
 }
 
 // maxHead bounds what of a header is looked at for Status fields.

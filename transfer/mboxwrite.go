@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,9 +37,7 @@ func NewMbox(dir string) (*MboxTarget, error) {
 func (t *MboxTarget) Open(_ context.Context, _ string, f Folder) (func(string) bool, error) {
 	levels := strings.Split(f.Name, "/")
 	for i, level := range levels {
-		if strings.HasPrefix(level, ".") { // neither hidden nor upwards
-			levels[i] = "_" + level
-		}
+		levels[i] = fileName(level, i < len(levels)-1)
 	}
 	t.at = filepath.Join(append([]string{t.dir}, levels...)...) + ".mbox"
 	if err := os.MkdirAll(filepath.Dir(t.at), 0o700); err != nil {
@@ -48,6 +47,18 @@ func (t *MboxTarget) Open(_ context.Context, _ string, f Folder) (func(string) b
 	t.out, err = os.OpenFile(t.at+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	t.w = bufio.NewWriterSize(t.out, 64<<10)
 	return func(string) bool { return false }, err
+}
+
+// fileName is what a level of a folder's name is called on disk: neither hidden nor
+// upwards, and a directory nothing that a file is called. Two levels never have one.
+func fileName(level string, isAbove bool) string {
+	if strings.HasPrefix(strings.TrimLeft(level, "_"), ".") {
+		level = "_" + level
+	}
+	if bare := strings.TrimRight(level, "_"); isAbove && (strings.HasSuffix(bare, ".mbox") || strings.HasSuffix(bare, ".mbox.part")) {
+		level += "_"
+	}
+	return level
 }
 
 // Put appends a message with LF lines, quoted after mboxrd, its flags in fields of
@@ -87,10 +98,11 @@ func (t *MboxTarget) Put(_ context.Context, m Message) error {
 
 // bytesIsFrom reports a line that needs a quote.
 func bytesIsFrom(line []byte) bool {
-	return strings.HasPrefix(strings.TrimLeft(string(line[:min(len(line), 64)]), ">"), separator)
+	return bytes.HasPrefix(bytes.TrimLeft(line, ">"), []byte(separator))
 }
 
-// statusFields carry the flags (as c-client and Dovecot write them).
+// statusFields carry the flags (as c-client and Dovecot write them): ownFields, all of
+// them, so that what a message says of itself is not taken for ours.
 func statusFields(m Message) string {
 	status, more := "O", ""
 	if m.Flags&mailbox.Seen != 0 {
@@ -104,14 +116,11 @@ func statusFields(m Message) string {
 			more += f.letter
 		}
 	}
-	text := "Status: " + status + "\n"
-	if more != "" {
-		text += "X-Status: " + more + "\n"
+	var b strings.Builder
+	for i, value := range []string{status, more, strings.Join(m.Keywords, " ")} {
+		b.WriteString(strings.TrimSpace(ownFields[i]+" "+value) + "\n")
 	}
-	if len(m.Keywords) > 0 {
-		text += "X-Keywords: " + strings.Join(m.Keywords, " ") + "\n"
-	}
-	return text
+	return b.String()
 }
 
 // Flush ends the file of the folder, and puts it in the place of an older one.
@@ -120,4 +129,10 @@ func (t *MboxTarget) Flush(context.Context) error {
 		return err
 	}
 	return os.Rename(t.at+".part", t.at)
+}
+
+// Abandon gives up the file of a folder that could not be read to its end. An older one
+// stays as it was.
+func (t *MboxTarget) Abandon() error {
+	return errors.Join(t.out.Close(), os.Remove(t.at+".part"))
 }

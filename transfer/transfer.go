@@ -53,6 +53,10 @@ type Target interface {
 	Flush(ctx context.Context) error
 }
 
+// abandoner is a target that has a folder whole or not at all: after an error its folder
+// is abandoned, not flushed.
+type abandoner interface{ Abandon() error }
+
 // Options of a Copy.
 type Options struct {
 	Only []string       // folders, and what lies below them; empty: all
@@ -145,6 +149,9 @@ func (c *copying) folder(ctx context.Context, f Folder) error {
 		}
 		return nil
 	})
+	if a, ok := c.to.(abandoner); ok && err != nil {
+		return errors.Join(err, a.Abandon())
+	}
 	if flushed := c.to.Flush(ctx); err == nil {
 		err = flushed
 	}
