@@ -213,7 +213,7 @@ func (v *ServiceVisit) speakLines(ctx context.Context, s *Subject, conn net.Conn
 	if err != nil {
 		return err
 	}
-	v.StartTLS = slices.Contains(capabilities, p.startTLS)
+	v.StartTLS = capabilities.have(p.startTLS)
 	v.ClearAuth = p.logins(capabilities)
 	if !v.StartTLS {
 		return nil
@@ -252,20 +252,20 @@ type lineProtocol struct {
 	begin    string // asks for TLS
 	startTLS string // the capability
 	ends     func(line string) bool
-	logins   func(capabilities []string) []string
+	logins   func(capabilities capabilities) []string
 }
 
 var imapLines = lineProtocol{
 	question: "a1 CAPABILITY\r\n", begin: "a2 STARTTLS\r\n", startTLS: "STARTTLS",
 	ends: func(line string) bool { return strings.HasPrefix(line, "a1 ") },
-	logins: func(capabilities []string) []string {
+	logins: func(capabilities capabilities) []string {
 		var logins []string
-		for _, c := range capabilities {
-			if mechanism, ok := strings.CutPrefix(c, "AUTH="); ok {
+		for _, word := range slices.Concat(capabilities...) {
+			if mechanism, ok := strings.CutPrefix(word, "AUTH="); ok {
 				logins = append(logins, mechanism)
 			}
 		}
-		if !slices.Contains(capabilities, "LOGINDISABLED") && len(capabilities) > 0 {
+		if !capabilities.have("LOGINDISABLED") && len(capabilities) > 0 {
 			logins = append(logins, "LOGIN command")
 		}
 		return logins
@@ -275,17 +275,27 @@ var imapLines = lineProtocol{
 var pop3Lines = lineProtocol{
 	question: "CAPA\r\n", begin: "STLS\r\n", startTLS: "STLS",
 	ends: func(line string) bool { return line == "." || strings.HasPrefix(line, "-ERR") },
-	logins: func(capabilities []string) []string {
+	// One capability a line, the rest of it are its arguments (RFC 2449 section 3): "UTF8
+	// USER" is not USER.
+	logins: func(capabilities capabilities) []string {
 		var logins []string
-		if slices.Contains(capabilities, "USER") {
-			logins = append(logins, "USER command")
-		}
-		if i := slices.Index(capabilities, "SASL"); i >= 0 {
-			logins = append(logins, capabilities[i+1:]...)
+		for _, line := range capabilities {
+			switch line[0] {
+			case "USER":
+				logins = append(logins, "USER command")
+			case "SASL":
+				logins = append(logins, line[1:]...)
+			}
 		}
 		return logins
 	},
 }
+
+// capabilities are the lines of an answer, in words.
+type capabilities [][]string
+
+// have reports whether a word stands anywhere.
+func (c capabilities) have(word string) bool { return slices.Contains(slices.Concat(c...), word) }
 
 // Bounds of what a service may say before it is believed to be none.
 const (
@@ -293,23 +303,25 @@ const (
 	maxLines = 64
 )
 
-// ask asks for the capabilities and reads the words of the answer, upper case.
-func (p lineProtocol) ask(w io.Writer, r *bufio.Reader) ([]string, error) {
+// ask asks for the capabilities and reads the answer, upper case.
+func (p lineProtocol) ask(w io.Writer, r *bufio.Reader) (capabilities, error) {
 	if _, err := io.WriteString(w, p.question); err != nil {
 		return nil, err
 	}
-	var words []string
+	var lines capabilities
 	for range maxLines {
 		line, err := readLine(r)
 		if err != nil {
-			return words, err
+			return lines, err
 		}
 		if p.ends(line) {
-			return words, nil
+			return lines, nil
 		}
-		words = append(words, strings.Fields(strings.ToUpper(line))...)
+		if words := strings.Fields(strings.ToUpper(line)); len(words) > 0 {
+			lines = append(lines, words)
+		}
 	}
-	return words, errors.New("the answer has no end")
+	return lines, errors.New("the answer has no end")
 }
 
 func readLine(r *bufio.Reader) (string, error) {

@@ -1,10 +1,13 @@
 package check
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -86,5 +89,25 @@ func TestServiceVisitEndsWithItsContext(t *testing.T) {
 				t.Errorf("%s: ended with %v", kind, err)
 			}
 		})
+	}
+}
+
+func TestLoginsOfCapabilities(t *testing.T) {
+	for _, tt := range []struct {
+		lines  lineProtocol
+		answer string
+		want   []string
+	}{
+		{pop3Lines, "+OK\r\nUSER\r\nUIDL\r\n.\r\n", []string{"USER command"}},
+		{pop3Lines, "+OK\r\nSASL plain scram-sha-256\r\nUIDL\r\n.\r\n", []string{"PLAIN", "SCRAM-SHA-256"}},
+		{pop3Lines, "+OK\r\nUTF8 USER\r\nSTLS\r\n.\r\n", nil}, // user names in UTF-8, for whoever may log in
+		{pop3Lines, "-ERR what?\r\n", nil},
+		{imapLines, "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\na1 OK\r\n", []string{"PLAIN", "LOGIN command"}},
+		{imapLines, "* CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED\r\na1 OK\r\n", nil},
+	} {
+		have, err := tt.lines.ask(io.Discard, bufio.NewReader(strings.NewReader(tt.answer)))
+		if logins := tt.lines.logins(have); err != nil || !slices.Equal(logins, tt.want) {
+			t.Errorf("%q: %q, %v, want %q", tt.answer, logins, err, tt.want)
+		}
 	}
 }
