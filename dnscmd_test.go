@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/allgreen-mail/allgreen/config"
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/lab"
 	"github.com/allgreen-mail/allgreen/lab/peer"
@@ -185,28 +183,7 @@ func TestDNSPublishIsRefused(t *testing.T) {
 // TestDKIMRotate has a running server change its keys while BIND publishes them, then
 // revoke and forget the old ones.
 func TestDKIMRotate(t *testing.T) {
-	n, path, _ := publishing(t, strings.Clone)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	quiet := string(text) + "[listen]\nsmtp = []\nsubmission = []\nsubmissions = []\nhttp = []\nhttps = []\nimap = []\nimaps = []\n[edge]\ngreet = []\nstun = []\n"
-	if err := os.WriteFile(path, []byte(quiet), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	settings, err := config.Read(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := startServer(t.Context(), settings, serverOptions{world: n.World(t), log: newLog(logOf(t), settings.Log), path: path, local: filepath.Join(t.TempDir(), "s.sock")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.close(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	})
+	n, s, path := publishingServer(t)
 	run := func(args ...string) string {
 		t.Helper()
 		got := allgreen(t, "", append(append([]string{"dkim"}, args...), "--config", path, "--lab")...)
@@ -215,7 +192,7 @@ func TestDKIMRotate(t *testing.T) {
 		}
 		return got.out
 	}
-	domain := settings.Domains[0]
+	domain := s.settings.Domains[0]
 	record := func(selector, text string) bool {
 		return n.Has(t, selector+"._domainkey.example.com. TXT "+finding.TXT("", text).Value)
 	}

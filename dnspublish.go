@@ -14,6 +14,9 @@ import (
 	"github.com/allgreen-mail/allgreen/zone"
 )
 
+// defaultWait is how long publishing waits until it is seen, where nobody says.
+const defaultWait = 10 * time.Minute
+
 type dnsPublishCommand struct {
 	domainFlags
 	Replace []string      `help:"Put ours in the place of what is there, for a type (MX) or a set (mta-sts.example.com/CNAME). Repeatable." placeholder:"[NAME/]TYPE" sep:","`

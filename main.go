@@ -53,6 +53,7 @@ type commandLine struct {
 	MCP      mcpCommand      `cmd:"" name:"mcp" help:"Let an assistant look: the Model Context Protocol on standard input and output."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 
+	Domain    domainCommand    `cmd:"" help:"Add domains and sending subdomains, list them, remove them."`
 	DMARC     dmarcCommand     `cmd:"" name:"dmarc" help:"Show where each domain stands on the way to p=reject, and take a step."`
 	Checklist checklistCommand `cmd:"" help:"Show what only a person can do for good delivery, and tick it off."`
 
