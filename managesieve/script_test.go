@@ -44,6 +44,15 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// TestStrangersLiteral: before a login nobody makes us keep more than a login needs.
+func TestStrangersLiteral(t *testing.T) {
+	h := dialoguetest.NewHouse(t)
+	h.Play(h.Serve(server(h)), false, []string{
+		`S* OK`, fmt.Sprintf(`C! %q`, fmt.Sprintf("CHECKSCRIPT {%d+}\r\n%s\r\n", 13<<10, strings.Repeat("#", 13<<10))), `S: NO "That is too large"`,
+		fmt.Sprintf(`C! %q`, "CHECKSCRIPT {5+}\r\nstop;\r\n"), `S: NO "Log in first"`, `C: LOGOUT`, `S: OK "goodbye"`, `closed`,
+	})
+}
+
 // TestNetManageSieve asks a client of other people (Debian: libnet-managesieve-perl).
 func TestNetManageSieve(t *testing.T) {
 	if err := exec.Command("perl", "-MNet::ManageSieve", "-MAuthen::SASL", "-e", "1").Run(); err != nil {

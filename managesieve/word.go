@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/dialogue"
 	"github.com/allgreen-mail/allgreen/mailbox"
 	"github.com/allgreen-mail/allgreen/sasl"
@@ -25,10 +26,11 @@ func (e *syntaxError) Error() string { return e.text }
 
 // Bounds of what a client says.
 const (
-	maxLine    = 12 << 10                  // logins have long lines
-	maxLiteral = 2 * mailbox.MaxScriptSize // so that a script that is too large can be refused with words
-	maxSkipped = 16 << 20
-	maxWords   = 8
+	maxLine     = 12 << 10                  // logins have long lines
+	maxLiteral  = 2 * mailbox.MaxScriptSize // so that a script that is too large can be refused with words
+	maxStranger = maxLine                   // a literal before the login: no more than a line
+	maxSkipped  = 16 << 20
+	maxWords    = 8
 )
 
 // readCommand reads one command with its literals (RFC 5804 section 4).
@@ -51,7 +53,11 @@ func (s *session) readCommand() ([]word, error) {
 		if literal < 0 {
 			return words, nil
 		}
-		if size += literal; size > maxLiteral || len(words) >= maxWords {
+		longest := maxLiteral
+		if s.Who().Kind == account.Nobody {
+			longest = maxStranger
+		}
+		if size += literal; size > longest || len(words) >= maxWords {
 			return nil, s.tooLarge(literal)
 		}
 		octets, err := s.ReadOctets(literal)

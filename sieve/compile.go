@@ -66,9 +66,14 @@ func (c *compiler) require(n *node) error {
 		if !slices.Contains(extensions, s.text) {
 			return c.fail(s.at, `there is no extension "%s" here; there are %s`, s.text, strings.Join(extensions, ", "))
 		}
-		c.script.required = append(c.script.required, s.text)
+		brings := []string{s.text}
 		if s.text == "vacation-seconds" { // RFC 6131 section 2: it brings vacation along
-			c.script.required = append(c.script.required, "vacation")
+			brings = append(brings, "vacation")
+		}
+		for _, name := range brings { // each once: every string of the script looks here
+			if !c.script.Requires(name) {
+				c.script.required = append(c.script.required, name)
+			}
 		}
 	}
 	return nil

@@ -73,7 +73,10 @@ func (s *Sender) sendAll(ctx context.Context) error {
 }
 
 func (s *Sender) send(ctx context.Context, w waiting) error {
-	err := s.Send(ctx, w.reply, fmt.Sprintf("vacation-%d", w.id))
+	err := fmt.Errorf("%w: %w", ErrNever, w.broken)
+	if w.broken == nil {
+		err = s.Send(ctx, w.reply, fmt.Sprintf("vacation-%d", w.id))
+	}
 	if err != nil && s.Now().Sub(w.made) > expires {
 		err = fmt.Errorf("%w: it waited too long: %w", ErrNever, err)
 	}

@@ -77,6 +77,8 @@ type waiting struct {
 	id    int64
 	made  time.Time
 	reply Reply
+
+	broken error // nobody can read it
 }
 
 // pending are the first answers that wait behind a number.
@@ -98,9 +100,7 @@ func pending(ctx context.Context, st *store.Store, after int64, limit int) (all 
 			if err = json.Unmarshal([]byte(text), &k); err == nil {
 				w.reply, err = k.reply()
 			}
-			if err != nil {
-				return fmt.Errorf("answer %d: %w", w.id, err)
-			}
+			w.broken = err // it must not keep the others
 			all = append(all, w)
 		}
 		return rows.Err()

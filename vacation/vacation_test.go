@@ -251,6 +251,13 @@ func TestSender(t *testing.T) {
 			}
 			return nil
 		}}
+		// One that nobody can read stops no other.
+		if err := h.st.Write(h.Context(), func(tx *store.Tx) error {
+			_, err := tx.Exec(`INSERT INTO vacation_reply (account, made, reply) VALUES (1, $1, '{"To":"nobody"}')`, tx.Now())
+			return err
+		}); err != nil {
+			h.Fatal(err)
+		}
 		ended := make(chan error, 1)
 		r := reply()
 		r.To = mail.MustParseAddress("late@sender.example")
