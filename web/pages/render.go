@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"reflect"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type view struct {
 	CSRF   string // for the hidden field of forms
 	Again  string // where a page without script looks again by itself; "": nowhere
 	Now    time.Time
+	Said   string // what happened before this page
 	Data   any
 }
 
@@ -67,7 +69,8 @@ func functions() template.FuncMap {
 		"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") + " UTC" }, // for people
 		"ago":   ago,
 		"size":  size,
-		"count": count,
+		"count": countAny,
+		"acts":  actsOn,
 	}
 }
 
@@ -106,6 +109,9 @@ func count(n int64, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// countAny is count for the integers that templates have.
+func countAny(n any, noun string) string { return count(reflect.ValueOf(n).Int(), noun) }
+
 // size is a number of octets for people.
 func size(n int64) string {
 	switch {
@@ -129,7 +135,7 @@ func (s *Site) renderStatus(w http.ResponseWriter, r *http.Request, status int, 
 	v := visitorOf(r)
 	seen := view{
 		Title: title, Host: s.o.Name.String(), Path: r.URL.Path, Places: s.places(v), In: v.in, Lab: s.o.Open,
-		CSRF: s.token(v), Now: s.o.World.Now(), Data: data,
+		CSRF: s.token(v), Now: s.o.World.Now(), Said: s.said(w, r), Data: data,
 	}
 	if again, ok := data.(Refreshing); ok {
 		seen.Again = again.Again()

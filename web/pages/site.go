@@ -115,7 +115,7 @@ func (s *Site) routes() []route {
 		{"POST /test", open, s.makeTest},
 		{"GET /test/{id}", public, s.test}, // whoever knows the id
 		{"GET /test/{id}/events", public, s.testEvents},
-	}, s.labRoutes())
+	}, s.mailRoutes(), s.labRoutes())
 }
 
 // labRoutes are there in the lab only.

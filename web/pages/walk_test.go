@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/web"
 )
 
@@ -24,11 +25,18 @@ const maxWeight = 150_000
 // that make another page. A page without one is not looked at, and the test says so.
 func (sc *scene) examples() map[string][]string {
 	made := call(sc, web.TestMake, web.TestWanted{})
+	entry := func(trace mail.TraceID) string {
+		found := call(sc, web.QueueList, web.QueueQuery{QueueSelection: web.QueueSelection{Trace: string(trace)}})
+		return fmt.Sprintf("/queue/%d", found.Entries[0].ID)
+	}
 	return map[string][]string{
 		"GET /green":            {"/green", "/green?target=example.com"},
 		"GET /green/{check}":    {"/green/dmarc.record?target=example.com"},
 		"GET /green/look":       {},
 		"GET /check/{target}":   {"/check/example.com"},
+		"GET /flow":             {"/flow", "/flow?span=year"},
+		"GET /queue":            {"/queue", "/queue?destination=slow.example", "/queue?state=parked"},
+		"GET /queue/{id}":       {entry(sc.deferred), entry(sc.held)},
 		"GET /test/{id}":        {"/test/" + made.ID},
 		"GET /static/{file}":    {}, // seen with every page
 		"GET /api/openapi.json": {},

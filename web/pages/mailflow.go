@@ -1,0 +1,12 @@
+package pages
+
+// mailRoutes are the pages about mail and those who have it.
+func (s *Site) mailRoutes() []route {
+	return []route{
+		{"GET /flow", admin, s.flow},
+		{"POST /flow/free", admin, s.freeSender},
+		{"GET /queue", admin, s.queueList},
+		{"GET /queue/{id}", admin, s.queueEntry},
+		{"POST /queue/{act}", admin, s.queueAct},
+	}
+}
