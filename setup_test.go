@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
+	"github.com/allgreen-mail/allgreen/config"
 	"github.com/allgreen-mail/allgreen/lab"
 	"github.com/allgreen-mail/allgreen/lab/host"
 	"github.com/allgreen-mail/allgreen/lab/peer"
@@ -31,13 +32,17 @@ www A 127.11.0.81
 www TXT "v=spf1 -all"
 `
 
-// freshSite is the web site that the domain has elsewhere, as most have one.
-func freshSite(domain string) host.Web {
-	pages := map[string]host.Page{
-		"/":        {Type: "text/html; charset=utf-8", Body: "<!doctype html><title>Fresh</title><h1>Fresh</h1><a href=\"/imprint\">Imprint and contact</a>"},
-		"/imprint": {Type: "text/html; charset=utf-8", Body: "<!doctype html><title>Imprint</title><p>Write to <a href=\"mailto:postmaster@" + domain + "\">postmaster</a>."},
+// freshSites are the web sites that the domains have elsewhere, as most have one.
+func freshSites(domains []string) host.Web {
+	w := host.Web{Addr: netip.MustParseAddr("127.11.0.81")}
+	for _, d := range domains {
+		pages := map[string]host.Page{
+			"/":        {Type: "text/html; charset=utf-8", Body: "<!doctype html><title>Fresh</title><h1>Fresh</h1><a href=\"/imprint\">Imprint and contact</a>"},
+			"/imprint": {Type: "text/html; charset=utf-8", Body: "<!doctype html><title>Imprint</title><p>Write to <a href=\"mailto:postmaster@" + d + "\">postmaster</a>."},
+		}
+		w.Sites = append(w.Sites, host.Site{Name: d, Pages: pages}, host.Site{Name: "www." + d, Pages: pages})
 	}
-	return host.Web{Addr: netip.MustParseAddr("127.11.0.81"), Sites: []host.Site{{Name: domain, Pages: pages}, {Name: "www." + domain, Pages: pages}}}
+	return w
 }
 
 // freshAddress is what the hoster gave the machine, with the name that it was asked for.
@@ -52,17 +57,29 @@ type frontier struct {
 	cert []string // flags
 }
 
-func newFrontier(t *testing.T, domain string) frontier {
+func newFrontier(t *testing.T, domains ...string) frontier {
 	t.Helper()
-	n := peer.BIND(t, map[string]string{domain: freshZone})
-	l, err := lab.Start(t.Context(), lab.Options{Web: []host.Web{freshSite(domain)}, Zones: []string{fmt.Sprintf(
-		"$ORIGIN %[1]s.\n;lab forward %[1]s. %[2]s\n%[3]s\n30.0.11.127.in-addr.arpa. PTR mx.%[1]s.\n", domain, n.Addr, freshZone)}})
+	zones, o, names := map[string]string{}, lab.Options{}, []string{}
+	for _, d := range domains {
+		zones[d] = freshZone
+	}
+	n := peer.BIND(t, zones)
+	for i, d := range domains {
+		o.Zones = append(o.Zones, fmt.Sprintf("$ORIGIN %[1]s.\n;lab forward %[1]s. %[2]s\n%[3]s", d, n.Addr, freshZone))
+		if i == 0 {
+			o.Zones = append(o.Zones, "30.0.11.127.in-addr.arpa. PTR mx."+d+".\n")
+			names = append(names, "mx."+d)
+		}
+		names = append(names, "mta-sts."+d)
+	}
+	o.Web = []host.Web{freshSites(domains)}
+	l, err := lab.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	f := frontier{Lab: l, bind: n, dir: t.TempDir()}
-	certificate, key := certificateOf(t, l, "mx."+domain, "mta-sts."+domain)
+	certificate, key := certificateOf(t, l, names...)
 	f.cert = []string{"--certificate", certificate, "--key", key}
 	file := l.File()
 	file.Server = filepath.Join(f.dir, "data")
@@ -142,6 +159,67 @@ func TestSetup(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, f.remains(t, domain)); diff != "" {
 		t.Errorf("the second run changed something:\n%s", diff)
+	}
+}
+
+// TestSetupByHand has a person publish, who forgets to at first, and then sets up a second
+// domain beside the first.
+func TestSetupByHand(t *testing.T) {
+	f := newFrontier(t, "fresh.example", "second.example")
+	byHand := f.setup("fresh.example", "--print", "--wait", "30s")
+	got := allgreen(t, "", byHand...)
+	for _, want := range []string{"$ORIGIN fresh.example.", "    name   mx.fresh.example\n    type   A\n    value  127.11.0.30\n"} {
+		if got.code != exitTemporary || !strings.Contains(got.out, want) {
+			t.Fatalf("exit %d, no %q in\n%s%s", got.code, want, got.out, got.err)
+		}
+	}
+	if f.bind.Has(t, "mx.fresh.example. A 127.11.0.30") {
+		t.Fatal("it was to be published by hand")
+	}
+	if got := allgreen(t, "", "dns", "publish", "--lab", "--yes", "--config", filepath.Join(f.dir, "allgreen.toml")); got.code != 0 {
+		t.Fatalf("dns publish: exit %d\n%s%s", got.code, got.out, got.err)
+	}
+	if got := allgreen(t, "", byHand...); got.code != 0 {
+		t.Fatalf("exit %d\n%s%s", got.code, got.out, got.err)
+	}
+	got = allgreen(t, "", f.setup("second.example")...)
+	if got.code != 0 || !f.bind.Has(t, "second.example. MX 10 mx.fresh.example.") {
+		t.Fatalf("the second domain: exit %d\n%s%s", got.code, got.out, got.err)
+	}
+	settings, err := config.Read(filepath.Join(f.dir, "allgreen.toml"))
+	if err != nil || words(settings.Domains) != "fresh.example, second.example" {
+		t.Errorf("%v, %v", settings.Domains, err)
+	}
+}
+
+// TestSetupAsksNobody runs where nobody can answer: it says what it must know, and writes
+// nothing without a yes.
+func TestSetupAsksNobody(t *testing.T) {
+	f := newFrontier(t, "fresh.example")
+	args := []string{"setup", "fresh.example", "--lab", "--config", filepath.Join(f.dir, "allgreen.toml"), "--data", filepath.Join(f.dir, "data"), "--address", freshAddress.String()}
+	for _, tt := range []struct {
+		more []string
+		code int
+		want string
+	}{
+		{nil, exitTemporary, "--admin you@fresh.example"},
+		{[]string{"--admin", "anna@fresh.example"}, exitTemporary, "the configuration was not written"},
+		{[]string{"--admin", "anna"}, exitUsage, "--admin takes an address"},
+		{[]string{"--hostname", "mx"}, exitUsage, "--hostname takes a full name"},
+		{[]string{"--dns-key", "k"}, exitUsage, "--provider"},
+		{[]string{"--password-file", "none"}, exitNoInput, "--password-file"},
+	} {
+		got := allgreen(t, "", append(args, tt.more...)...)
+		if got.code != tt.code || !strings.Contains(got.out+got.err, tt.want) {
+			t.Errorf("%q: exit %d, no %q in\n%s%s", tt.more, got.code, tt.want, got.out, got.err)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(f.dir, "*.toml"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("written without a yes: %v, %v", left, err)
+	}
+	if got := allgreen(t, "", "setup", "fresh.example", "--lab"); got.code != exitUsage || !strings.Contains(got.err, "a place of its own") {
+		t.Errorf("exit %d: %s", got.code, got.err)
 	}
 }
 

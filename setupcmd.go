@@ -148,8 +148,8 @@ func whyNotSetUp(err error, h *setupHouse) error {
 func (c *setupCommand) answers() (a setup.Answers, err error) {
 	a = setup.Answers{Addresses: c.Address, TestTo: c.TestTo, ByHand: c.Print}
 	if c.Hostname != "" {
-		if a.Hostname, err = mail.ParseDomain(c.Hostname); err != nil {
-			return a, usage(err, "--hostname takes a full name: mx.example.com")
+		if a.Hostname, err = mail.ParseDomain(c.Hostname); err != nil || a.Hostname.Labels() < 2 {
+			return a, usage(fmt.Errorf("%q is no host name", c.Hostname), "--hostname takes a full name: mx.example.com")
 		}
 	}
 	if c.Admin != "" {

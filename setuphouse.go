@@ -159,32 +159,9 @@ func (h *setupHouse) Configure(text, secret string) error {
 
 // AddDomain implements setup.House.
 func (h *setupHouse) AddDomain(ctx context.Context, domain mail.Domain) error {
-	before, err := os.ReadFile(h.path)
-	if err != nil {
-		return noInput(err, "--config names the configuration file")
-	}
-	after, err := setup.AddDomainTo(before, domain)
-	if err != nil {
-		return badConfig(err, "write it into "+h.path+", then run it again")
-	}
-	c, err := config.Parse(h.path, filepath.Dir(h.path), after)
-	if err != nil || !slices.Contains(c.Domains, domain) {
-		return badConfig(fmt.Errorf("%s could not be added to domains", domain), "write it into "+h.path+", then run it again")
-	}
-	info, err := os.Stat(h.path)
-	if err != nil {
-		return err
-	}
-	beside := h.path + ".new"
-	if err := os.WriteFile(beside, after, info.Mode()); err != nil {
-		return noInput(err, "run it as root")
-	}
-	if err := os.Rename(beside, h.path); err != nil {
-		return err
-	}
-	if h.IsServing(ctx) {
-		_, err = web.Reload.Do(ctx, h.client(), web.None{})
-	}
+	_, err := domainEdit{}.edit(ctx, commonFlags{Config: h.path}, func(dir string, document []byte) ([]byte, error) {
+		return config.AddDomain(dir, document, domain)
+	})
 	return err
 }
 
