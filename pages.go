@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	_ "embed"
 	"encoding/json"
 	"net/http"
@@ -45,10 +46,19 @@ func (g *generation) pages(calls, public http.Handler) http.Handler {
 	})
 }
 
+// loginLink lets whoever may speak to the administration socket into the pages.
+func (g *generation) loginLink(ctx context.Context) (web.LoginLink, error) {
+	return pages.Link(ctx, g.server.pageOptions(g.settings))
+}
+
 // pageOptions are what the pages are made from, but for how they speak to the server.
 func (s *server) pageOptions(c *config.Config) pages.Options {
+	var port uint16
+	if len(c.Listen.HTTPS) > 0 {
+		port = c.Listen.HTTPS[0].Port
+	}
 	return pages.Options{
-		World: s.world, Store: s.store, Accounts: s.accounts, Log: s.log, Hostname: c.Hostname, Admin: c.Admin,
+		Port: port, World: s.world, Store: s.store, Accounts: s.accounts, Log: s.log, Hostname: c.Hostname, Admin: c.Admin,
 		Name: webName(c), Public: c.Web.Public, Secret: s.identity.Secret,
 		Practices: practices(), Check: s.checkOptions(c),
 	}

@@ -34,6 +34,7 @@ import (
 	"github.com/allgreen-mail/allgreen/transfer"
 	"github.com/allgreen-mail/allgreen/vacation"
 	"github.com/allgreen-mail/allgreen/web"
+	"github.com/allgreen-mail/allgreen/web/pages"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
@@ -86,7 +87,7 @@ type serverOptions struct {
 func schemas() []store.Schema {
 	return []store.Schema{
 		identity.Schema, account.Schema, mailbox.Schema, journal.Schema, queue.Schema, policy.Schema, submit.Schema, deliver.Schema, transfer.Schema, backup.Schema,
-		vacation.Schema, web.Schema, standing.Schema, monitor.Schema, setup.ChecklistSchema,
+		vacation.Schema, web.Schema, pages.Schema, standing.Schema, monitor.Schema, setup.ChecklistSchema,
 		testaddress.Schema,
 	}
 }
@@ -178,7 +179,7 @@ func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
 		Domains: c.Domains, Admin: c.Admin, Devices: devices(c), World: s.world, Log: s.log,
 		Created: func(tx *store.Tx, id account.ID) error { return mailbox.Create(tx, int64(id)) },
 		Deleted: func(tx *store.Tx, id account.ID) error {
-			return errors.Join(transfer.Forget(tx, int64(id)), vacation.Remove(tx, int64(id)), mailbox.Remove(tx, int64(id)))
+			return errors.Join(pages.Forget(tx, id), transfer.Forget(tx, int64(id)), vacation.Remove(tx, int64(id)), mailbox.Remove(tx, int64(id)))
 		},
 	})
 	s.queue = queue.New(s.store, queue.Options{Clock: s.world.Now, Worker: workerName(c), Record: s.recordChange, Log: s.log})

@@ -10,11 +10,15 @@ import (
 
 // webCommand is about the pages and the API of the running server.
 type webCommand struct {
+	Login webLoginCommand `cmd:"" help:"Print a link that lets whoever opens it first into the pages, to add a passkey or an app for codes."`
 	Token webTokenCommand `cmd:"" help:"Let programs administer over the API, or only look."`
 }
 
 // Examples end the help text.
-func (webCommand) Examples() string { return "allgreen web token add monitor --read-only" }
+func (webCommand) Examples() string {
+	return `allgreen web login
+allgreen web token add monitor --read-only`
+}
 
 // webTokenCommand is about programs that use the API.
 type webTokenCommand struct {

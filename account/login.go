@@ -18,6 +18,7 @@ import (
 type Attempt struct {
 	User, Password string
 	From           netip.Addr // invalid: a program on this machine, not throttled by network
+	Person         bool       // only the password that the person knows will do, no app password
 }
 
 // familiarFor is for how long a network from which a login succeeded stays known, and
@@ -35,7 +36,7 @@ func (d *Directory) Login(ctx context.Context, a Attempt) (Principal, error) {
 	if err != nil {
 		return Principal{}, fmt.Errorf("login: %w", err)
 	}
-	app := looksLikeAppPassword(a.Password)
+	app := !a.Person && looksLikeAppPassword(a.Password)
 	mark := d.hasher.fingerprint("wrong", c.login, a.Password, c.verifier(app))
 	wrong := binary.BigEndian.Uint64(mark[:])
 	if d.throttle.knows(c.visit(a.From), wrong) {

@@ -65,9 +65,10 @@ type Administration struct {
 	Metrics   *Metrics
 	Backups   *backup.Keeper // nil: these calls are not there
 	Jobs      *Jobs
-	Watch     Watch     // nil: nobody looks
-	Checklist Checklist // nil: there is none
-	Ladder    Ladder    // nil: there is none
+	Watch     Watch                                    // nil: nobody looks
+	Checklist Checklist                                // nil: there is none
+	Ladder    Ladder                                   // nil: there is none
+	Login     func(context.Context) (LoginLink, error) // nil: there is nothing to log in to
 
 	Tests *testaddress.Book // nil: these calls are not there
 }
@@ -100,6 +101,7 @@ func (a Administration) Handler() http.Handler {
 		tests{a.Tests}.add(mux)
 	}
 	stands{a.Store, a.Watch, a.Jobs}.add(mux)
+	addLogin(mux, a.Login)
 	mux.Handle("/", Monitoring(a.Questions, a.Metrics))
 	return mux
 }

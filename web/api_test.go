@@ -30,8 +30,9 @@ func TestCatalogue(t *testing.T) {
 			t.Errorf("%s is for nobody", op.Name)
 		}
 	}
+	onSocketOnly := []string{WebLogin.Name} // or else a session could make ways in for ever
 	for _, name := range declared {
-		if !slices.Contains(listed, name) {
+		if !slices.Contains(listed, name) && !slices.Contains(onSocketOnly, name) {
 			t.Errorf("the call %s stands in no line of web/catalogue.go", name)
 		}
 	}

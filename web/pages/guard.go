@@ -80,7 +80,15 @@ func visitorOf(r *http.Request) visitor {
 
 // allows reports whether this visitor may see a page.
 func (s *Site) allows(a access, v visitor) bool {
-	return v.in || a == public || a == open && s.o.Public
+	switch a {
+	case public:
+		return true
+	case open:
+		return v.in || s.o.Public
+	case enrolling:
+		return v.in || v.session != session{}
+	}
+	return v.in
 }
 
 // guard lets in whom the access allows. Others are sent to the login when they look,
@@ -94,7 +102,7 @@ func (s *Site) guard(a access, next http.HandlerFunc) http.Handler {
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), visitorKey{}, v))
-		if a != public || v.in {
+		if a != public || v.session != (session{}) || v.in {
 			w.Header().Set("Cache-Control", "no-store")
 		}
 		switch {
@@ -137,10 +145,12 @@ func (s *Site) tokenFits(r *http.Request, v visitor) bool {
 // tokenField is the hidden field of every form.
 const tokenField = "csrf"
 
-// secret is a key of this site.
+// secret is a key of this site for a purpose.
 func (s *Site) secret(purpose string) []byte {
-	if s.o.Secret == nil {
-		return make([]byte, sha256.Size) // a site without secrets has no logins
+	if s.o.Secret != nil {
+		return s.o.Secret(purpose)
 	}
-	return s.o.Secret(purpose)
+	mac := hmac.New(sha256.New, s.random)
+	mac.Write([]byte(purpose))
+	return mac.Sum(nil)
 }

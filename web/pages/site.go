@@ -1,6 +1,8 @@
 package pages
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
 	"log/slog"
 	"net"
 	"net/http"
@@ -23,11 +25,13 @@ type Options struct {
 	Log      *slog.Logger // nil: nothing is written
 	Hostname mail.Domain
 	Name     mail.Domain // under which the pages stand; zero: Hostname
+	Port     uint16      // of the pages; zero: 443
 	Domains  func() []mail.Domain
 	Admin    mail.Address
 	Open     bool // no login: the lab, on loopback only
 	Public   bool // strangers may check and test
-	// Secret is a key for a purpose, the same after a restart.
+	// Secret is a key for a purpose, the same after a restart. nil: random ones, that end
+	// with the site.
 	Secret func(purpose string) []byte
 	// Beside answers what the pages do not: policies, messages of programs. nil: nothing.
 	Beside http.Handler
@@ -44,19 +48,23 @@ type LabDomain struct{ Name, About string }
 
 // Site is the pages of one server.
 type Site struct {
-	o         Options
-	audits    *audits
-	strangers strangers
-	log       *slog.Logger
-	mux       *http.ServeMux
-	all       []route
-	pages     map[string]page
-	guarded   http.Handler
+	o          Options
+	audits     *audits
+	strangers  strangers
+	guesses    guesses
+	ceremonies ceremonies
+	random     []byte // in place of Secret
+	log        *slog.Logger
+	mux        *http.ServeMux
+	all        []route
+	pages      map[string]page
+	guarded    http.Handler
 }
 
 // New makes the pages.
 func New(o Options) *Site {
-	s := &Site{o: o, log: o.Log, mux: http.NewServeMux(), pages: readPages(), audits: newAudits(o.World, o.Check)}
+	s := &Site{o: o, log: o.Log, mux: http.NewServeMux(), pages: readPages(), audits: newAudits(o.World, o.Check), random: make([]byte, sha256.Size)}
+	rand.Read(s.random)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -86,9 +94,10 @@ func (s *Site) Close() { s.audits.close() }
 type access int
 
 const (
-	admin  access = iota // who logged in
-	open                 // everybody where the configuration says so, else as admin
-	public               // everybody
+	admin     access = iota // who logged in
+	enrolling               // who logged in, or came by a link to make that possible
+	open                    // everybody where the configuration says so, else as admin
+	public                  // everybody
 )
 
 // route is a page or an act, and who may have it.
@@ -115,7 +124,30 @@ func (s *Site) routes() []route {
 		{"POST /test", open, s.makeTest},
 		{"GET /test/{id}", public, s.test}, // whoever knows the id
 		{"GET /test/{id}/events", public, s.testEvents},
-	}, s.mailRoutes(), s.labRoutes())
+	}, s.mailRoutes(), s.loginRoutes(), s.labRoutes())
+}
+
+// loginRoutes are there where there is a login.
+func (s *Site) loginRoutes() []route {
+	if s.o.Open {
+		return nil
+	}
+	return []route{
+		{"GET /login", public, s.loginForm},
+		{"POST /login", public, s.login},
+		{"POST /login/passkey/begin", public, s.loginPasskeyBegin},
+		{"POST /login/passkey", public, s.loginPasskey},
+		{"GET /login/link/{secret}", public, s.linkPage},
+		{"POST /login/link/{secret}", public, s.linkUsed},
+		{"POST /logout", enrolling, s.logout},
+		{"GET /security", enrolling, s.security},
+		{"POST /security/passkey/begin", enrolling, s.fresh(s.addPasskeyBegin)},
+		{"POST /security/passkey", enrolling, s.fresh(s.addPasskey)},
+		{"GET /security/code", enrolling, s.fresh(s.newCode)},
+		{"POST /security/code", enrolling, s.fresh(s.addCode)},
+		{"POST /security/factor/{id}/remove", admin, s.fresh(s.dropFactor)},
+		{"POST /security/session/{id}/end", admin, s.dropSession},
+	}
 }
 
 // labRoutes are there in the lab only.

@@ -79,6 +79,31 @@
     setTimeout(() => { button.textContent = was; }, 2000);
   });
 
+  // A button data-passkey="URL" shows a passkey, or makes one where an element
+  // #passkey-label names it, and leads to data-to.
+  const passkey = async (button) => {
+    const url = button.dataset.passkey, label = document.getElementById('passkey-label');
+    const post = (path, headers, body) => fetch(path, { method: 'POST', body, headers: { 'X-Allgreen-Token': button.dataset.token, ...headers } });
+    const begun = await post(url + '/begin');
+    if (!begun.ok) throw new Error(await begun.text());
+    const options = await begun.json(), K = PublicKeyCredential;
+    const made = label ? await navigator.credentials.create({ publicKey: K.parseCreationOptionsFromJSON(options) })
+      : await navigator.credentials.get({ publicKey: K.parseRequestOptionsFromJSON(options) });
+    const ended = await post(url, { 'Content-Type': 'application/json', 'X-Allgreen-Ceremony': begun.headers.get('X-Allgreen-Ceremony'),
+      'X-Allgreen-Label': label ? label.value.replace(/[^ -~]/g, '?') : '' }, JSON.stringify(made.toJSON()));
+    if (!ended.ok) throw new Error(await ended.text());
+    location.assign(button.dataset.to);
+  };
+
+  document.addEventListener('click', (e) => {
+    const button = e.target.closest('[data-passkey]');
+    if (button) passkey(button).catch((problem) => {
+      const place = document.querySelector('[data-passkey-problem]');
+      place.textContent = problem.message;
+      place.hidden = false;
+    });
+  });
+
   wake(document.body);
   for (const e of document.querySelectorAll('[data-events]')) if (e.id) events(e);
 })();
