@@ -25,6 +25,7 @@ import (
 	"github.com/allgreen-mail/allgreen/smtp"
 	"github.com/allgreen-mail/allgreen/submit"
 	"github.com/allgreen-mail/allgreen/web"
+	"github.com/allgreen-mail/allgreen/web/pages"
 )
 
 // generation is everything that follows from one reading of the configuration. It
@@ -150,6 +151,7 @@ func (g *generation) webDoors() []*door {
 		Hostname: g.settings.Hostname, Domains: g.settings.Domains, Now: s.world.Now,
 		Policy:   func(d mail.Domain) (string, bool) { _, text := s.identity.MTASTS(d); return text, text != "" },
 		Messages: web.NewMessages(g.submit, s.accounts),
+		Servers:  mailServers(g.settings), Operator: g.settings.Web.Operator, Egress: egressOf(g.settings), Style: pages.Style(),
 	}
 	admin := web.Administration{
 		Store: s.store, Accounts: s.accounts, Queue: s.queue, Now: s.world.Now, Networks: func(n []netip.Prefix) error { return checkPrefixes(n, g.settings, s.world) },

@@ -37,6 +37,7 @@ func (s *server) askCertificates(context.Context) error {
 	var errs []error
 	for _, h := range s.identity.Health() {
 		switch {
+		case h.Convenience: // no mail waits for it
 		case h.Fallback:
 			errs = append(errs, fmt.Errorf("%s has only a self-signed certificate: %s", h.Name, h.Problem))
 		case !s.world.Now().Before(h.Expires):

@@ -223,6 +223,7 @@ func (b Backup) IsOn() bool { return b.To != "" || b.S3.Endpoint != "" }
 type Web struct {
 	Public    bool       `toml:"public"`     // strangers may check and test
 	CheckFrom netip.Addr `toml:"check_from"` // checks of strangers knock from here; not valid: they do not knock
+	Operator  string     `toml:"operator"`   // who runs this, for the front page: lines
 }
 
 // Watch says how the server looks at itself, and whom it tells besides the admin. The

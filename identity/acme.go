@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -61,13 +62,22 @@ func (i *Identity) renewCertificates(ctx context.Context) error {
 			failed = i.renew(ctx, a, name)
 		}
 		if failed != nil {
-			i.log.Warn("no certificate from the authority", "name", name.String(), "error", failed)
+			i.log.Log(ctx, failureLevel(said, name), "no certificate from the authority", "name", name.String(), "error", failed)
 			if err := i.keepFailure(ctx, name, failed); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// failureLevel is how loud it is that a name has no certificate yet: those for convenience
+// may never be published, and are tried again every ten minutes.
+func failureLevel(said *said, name mail.Domain) slog.Level {
+	if said.isConvenience(name) {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
 }
 
 // due are the names that want a certificate now.

@@ -103,7 +103,10 @@ func TestACMEByHTTP(t *testing.T) {
 		if h := healthOf(t, id, "mx.example.com"); h.Source != FromACME || h.Fallback || h.Problem != "" {
 			t.Errorf("after it: %+v", h)
 		}
-		if h := healthOf(t, id, "mta-sts.example.net"); !h.Fallback || !strings.Contains(h.Problem, "publish it") {
+		if h := healthOf(t, id, "autoconfig.example.com"); !h.Convenience || !h.Fallback {
+			t.Errorf("a name for mail programs alone, unpublished: %+v", h)
+		}
+		if h := healthOf(t, id, "mta-sts.example.net"); h.Convenience || !h.Fallback || !strings.Contains(h.Problem, "publish it") {
 			t.Errorf("a name that is not published: %+v", h)
 		}
 		if id.tlsa(id.Statement().Hostname) != pin {
@@ -188,7 +191,7 @@ func TestACMEByDNS(t *testing.T) {
 		o.Certificates.ACME.DNS = &zone.Update{World: w, Key: zone.Key{Name: world.Name(n.KeyName), Secret: n.KeySecret}}
 	})
 	refresh(t, id)
-	if got := a.issued(); !slices.Equal(got, []string{"mta-sts.example.com by dns-01", "mx.example.com by dns-01"}) {
+	if got := a.issued(); !slices.Equal(got, []string{"autoconfig.example.com by dns-01", "autodiscover.example.com by dns-01", "mta-sts.example.com by dns-01", "mx.example.com by dns-01"}) {
 		t.Errorf("issued %q; refused %q\n%+v", got, a.problems, id.Health())
 	}
 	left, err := id.said.Load().certificates.ACME.DNS.Read(t.Context(), "example.com.", []world.Name{"_acme-challenge.mx.example.com."})

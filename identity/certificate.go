@@ -45,7 +45,9 @@ type Health struct {
 	Source   Source
 	Fallback bool      // self-signed for want of the one that should be there
 	Expires  time.Time // of the certificate in use
-	Problem  string    // why it is not what it should be; "" when all is well
+	// Convenience: only mail programs that set themselves up ask under this name.
+	Convenience bool
+	Problem     string // why it is not what it should be; "" when all is well
 }
 
 // table is every certificate in use; it is replaced as a whole.
@@ -174,6 +176,7 @@ func (i *Identity) loadCertificates(ctx context.Context) error {
 			return err
 		}
 		health.Name, health.Services, health.Expires = name, said.servicesOf(name), cert.Leaf.NotAfter
+		health.Convenience = said.isConvenience(name)
 		t.by[name.String()] = cert
 		t.health = append(t.health, health)
 	}
@@ -237,6 +240,8 @@ func (i *Identity) announce(before, now *table) {
 	for _, h := range now.health {
 		was, known := old[h.Name]
 		switch {
+		case h.Problem != "" && h.Convenience && (!known || was.Problem != h.Problem):
+			i.log.Info("mail programs cannot set themselves up by this name", "name", h.Name.String(), "problem", h.Problem)
 		case h.Problem != "" && (!known || was.Problem != h.Problem):
 			i.log.Error("a certificate is missing or will be", "name", h.Name.String(), "services", fmt.Sprint(h.Services),
 				"source", string(h.Source), "fallback", h.Fallback, "problem", h.Problem)

@@ -67,6 +67,11 @@ func (r *records) mail() {
 	id, _ := r.MTASTS(r.domain)
 	r.text("_mta-sts."+at, "v=STSv1; id="+id) // RFC 8461 section 3.1
 	r.add(policyHost(r.domain)+".", "CNAME", dotted(r.said.nameOf(HTTPS)))
+	for _, host := range programHosts(r.domain) {
+		if name, err := mail.ParseDomain(host); err == nil && !slices.Contains(r.said.hosts(), name) {
+			r.add(host+".", "CNAME", dotted(r.said.nameOf(HTTPS)))
+		}
+	}
 	r.text("_smtp._tls."+at, "v=TLSRPTv1; rua=mailto:"+postmaster(r.domain)) // RFC 8460 section 3
 	submission := dotted(r.said.nameOf(Submission))
 	r.add("_submissions._tcp."+at, "SRV", "0 1 465 "+submission) // RFC 8314 section 5.1

@@ -132,8 +132,8 @@ func (s *Statement) addressesOf(name mail.Domain) []netip.Addr {
 	return all
 }
 
-// certificateNames are the names that need a certificate: of the services, and of the
-// MTA-STS policies.
+// certificateNames are the names that need a certificate: of the services, of the
+// MTA-STS policies, and of what mail programs ask.
 func (s *Statement) certificateNames() []mail.Domain {
 	var all []mail.Domain
 	for _, service := range []Service{SMTP, Submission, IMAP, POP3, HTTPS} {
@@ -146,7 +146,29 @@ func (s *Statement) certificateNames() []mail.Domain {
 			all = append(all, name)
 		}
 	}
+	for _, d := range s.Domains {
+		for _, host := range programHosts(d) {
+			if name, err := mail.ParseDomain(host); err == nil && !slices.Contains(all, name) {
+				all = append(all, name)
+			}
+		}
+	}
 	return all
+}
+
+// isConvenience reports whether only mail programs ask under a name, to set themselves up:
+// without it people type more, and no mail is late.
+func (s *Statement) isConvenience(name mail.Domain) bool {
+	if slices.Contains(s.hosts(), name) {
+		return false
+	}
+	return slices.ContainsFunc(s.Domains, func(d mail.Domain) bool { return slices.Contains(programHosts(d), name.String()) })
+}
+
+// programHosts are where mail programs ask for the servers of a domain: Thunderbird and
+// those that do as it does, and Outlook.
+func programHosts(d mail.Domain) []string {
+	return []string{"autoconfig." + d.String(), "autodiscover." + d.String()}
 }
 
 // policyHost is where the MTA-STS policy of a domain is fetched (RFC 8461 section 3.3).

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"html/template"
 	"net"
 	"net/http"
 	"slices"
@@ -19,6 +18,15 @@ type Public struct {
 	Policy func(mail.Domain) (text string, ok bool)
 	// Messages takes POST /v1/messages; nil: there is no such thing.
 	Messages http.Handler
+	// Servers are those that mail programs use, the best of each kind first.
+	Servers []MailServer
+	// Operator says who runs this, as the law of some countries wants it on a page; "":
+	// the addresses alone.
+	Operator string
+	// Egress are the addresses that mail leaves from, and their names.
+	Egress []EgressAddress
+	// Style is the style sheet of the pages, for the front page.
+	Style []byte
 	// Now is the time, for how long security.txt holds.
 	Now func() time.Time
 }
@@ -29,6 +37,8 @@ func (p Public) Handler() http.Handler {
 	mux.HandleFunc("GET /.well-known/mta-sts.txt", p.policy)
 	mux.HandleFunc("GET /.well-known/security.txt", p.security)
 	mux.HandleFunc("GET /{$}", p.page)
+	mux.HandleFunc("GET /static/allgreen.css", p.style)
+	p.addPrograms(mux)
 	if p.Messages != nil {
 		mux.Handle("/v1/messages", p.Messages)
 	}
@@ -76,42 +86,17 @@ func (p Public) policy(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(text)) // the client may be gone
 }
 
-// domainOf is the domain of ours whose site is asked for, the first one for the
-// name of the server itself.
+// domainOf is the domain of ours whose site is asked for: the nearest above the name.
 func (p Public) domainOf(r *http.Request) (mail.Domain, bool) {
 	host := requestHost(r)
+	var nearest mail.Domain
 	for _, d := range p.Domains {
-		if host == d || host.IsSubdomainOf(d) {
-			return d, true
+		if host.IsWithin(d) && d.Labels() > nearest.Labels() {
+			nearest = d
 		}
 	}
-	return mail.Domain{}, false
+	return nearest, !nearest.IsZero()
 }
-
-// page tells who runs this and how to reach them: T-Online and GMX want that of a
-// domain that sends mail.
-func (p Public) page(w http.ResponseWriter, r *http.Request) {
-	d, ok := p.domainOf(r)
-	if !ok {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	_ = frontPage.Execute(w, map[string]string{"Domain": d.Unicode(), "Hostname": p.Hostname.String(), "At": d.String()})
-}
-
-var frontPage = template.Must(template.New("front").Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{{.Domain}}</title>
-<style>:root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}body{max-width:34rem;margin:3rem auto;padding:0 1rem}</style>
-<h1>{{.Domain}}</h1>
-<p>{{.Hostname}} takes and sends the mail of {{.Domain}}.</p>
-<p>Contact: <a href="mailto:postmaster@{{.At}}">postmaster@{{.At}}</a>.
-Unwanted mail from here? <a href="mailto:abuse@{{.At}}">abuse@{{.At}}</a>.
-A weakness? <a href="mailto:security@{{.At}}">security@{{.At}}</a>.</p>
-</html>
-`))
 
 // securityTerm is how long a security.txt is good for: less than the year that RFC
 // 9116 section 2.5.5 recommends as the most.

@@ -192,6 +192,15 @@ func (s *Site) elsewhere(w http.ResponseWriter, r *http.Request) {
 	s.o.Beside.ServeHTTP(w, r)
 }
 
+// Style is the style sheet of the pages, for what lies beside them.
+func Style() []byte {
+	text, err := staticFiles.ReadFile("static/allgreen.css")
+	if err != nil {
+		panic("the style sheet is not embedded: " + err.Error())
+	}
+	return text
+}
+
 // static gives the style and the script.
 func (s *Site) static(w http.ResponseWriter, r *http.Request) {
 	text, err := staticFiles.ReadFile("static/" + path.Base(r.PathValue("file")))
