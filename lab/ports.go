@@ -12,13 +12,13 @@ import (
 )
 
 // services are the ports of the lab's world.
-func services() []uint16 { return []uint16{25, 53, 80, 110, 143, 443, 465, 587, 993, 995, mirrorPort} }
+func services() []uint16 { return []uint16{25, 53, 80, 110, 143, 443, 465, 587, 993, 995, 4190, mirrorPort} }
 
 // fixedPorts are easy to remember, and bindable by everybody.
 func fixedPorts() map[uint16]uint16 {
 	return map[uint16]uint16{
 		25: 2525, 53: 5353, 80: 8080, 110: 1110, 143: 1143,
-		443: 4443, 465: 4465, 587: 5587, 993: 9993, 995: 9995, mirrorPort: mirrorPort,
+		443: 4443, 465: 4465, 587: 5587, 993: 9993, 995: 9995, 4190: 4190, mirrorPort: mirrorPort,
 	}
 }
 
