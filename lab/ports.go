@@ -12,7 +12,9 @@ import (
 )
 
 // services are the ports of the lab's world.
-func services() []uint16 { return []uint16{25, 53, 80, 110, 143, 443, 465, 587, 993, 995, 4190, mirrorPort} }
+func services() []uint16 {
+	return []uint16{25, 53, 80, 110, 143, 443, 465, 587, 993, 995, 4190, mirrorPort}
+}
 
 // fixedPorts are easy to remember, and bindable by everybody.
 func fixedPorts() map[uint16]uint16 {
