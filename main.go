@@ -42,6 +42,7 @@ type commandLine struct {
 	Account  accountCommand  `cmd:"" help:"Make and change accounts, aliases, devices and tokens of the running server."`
 	DNS      dnsCommand      `cmd:"" name:"dns" help:"Show the records that the domains want, what differs from what is there, and publish them."`
 	DKIM     dkimCommand     `cmd:"" name:"dkim" help:"Show the DKIM keys of the running server, and rotate them without a gap."`
+	Watch    watchCommand    `cmd:"" help:"Show how the server's own domains and addresses stand, and since when; look again."`
 	Queue    queueCommand    `cmd:"" help:"Look at the messages that wait, tell why, and decide about them."`
 	Send     sendCommand     `cmd:"" help:"Write a message: the text comes from standard input."`
 	Sendmail sendmailCommand `cmd:"" passthrough:"" help:"Send the message on standard input, as programs expect of sendmail."`
