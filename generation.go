@@ -108,7 +108,7 @@ func watch(c *config.Config) *submit.Watch {
 // mailDoors are the listeners that speak SMTP.
 func (g *generation) mailDoors() []*door {
 	c, id := g.settings, g.server.identity
-	base := smtp.ServerOptions{Name: c.Hostname, MaxSize: int64(c.Receive.MaxSize), ProxyFrom: c.Listen.ProxyFrom, RequireTLSExt: true, Log: g.log}
+	base := smtp.ServerOptions{Name: c.Hostname, MaxSize: int64(c.Receive.MaxSize), ProxyFrom: c.Listen.ProxyFrom, RequireTLSExt: true, Log: g.log, IsSelf: g.isSelf}
 	inbound, submission, submissions, front, device := base, base, base, base, base
 	inbound.TLS, inbound.Open = id.TLS(identity.SMTP), g.receive.Open
 

@@ -134,6 +134,11 @@ func (s *server) ownAddresses(ctx context.Context) []netip.Addr {
 	return own
 }
 
+// isSelf reports whether a client is this machine: its watch, say.
+func (g *generation) isSelf(ip netip.Addr) bool {
+	return ip.IsLoopback() || slices.ContainsFunc(g.settings.Egress(), func(a config.Address) bool { return a.IP.Unmap() == ip })
+}
+
 // watcher answers those who want to look now.
 type watcher struct{ server *server }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/lab"
 	"github.com/allgreen-mail/allgreen/lab/host"
+	"github.com/allgreen-mail/allgreen/mailbox"
 	"github.com/allgreen-mail/allgreen/monitor"
 	"github.com/allgreen-mail/allgreen/standing"
 	"github.com/allgreen-mail/allgreen/web"
@@ -149,7 +150,7 @@ heartbeat = "`+out.URL+`/beat"
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	h.settings.Watch.Every = 6 * time.Second // a file must not say so
+	h.settings.Watch.Every = 3 * time.Second // a file must not say so
 	v := village{l, h, l.World()}
 	if err := h.start(t.Context(), v.world, logOf(t)); err != nil {
 		t.Fatal(err)
@@ -167,7 +168,7 @@ heartbeat = "`+out.URL+`/beat"
 	}
 	t.Setenv("ALLGREEN_LAB", path)
 
-	out.await(t, "heartbeat", func() bool { return out.beats >= 3 })
+	out.await(t, "heartbeat", func() bool { return out.beats >= 2 })
 	for _, r := range v.standing(t) {
 		if r.Status == finding.Red || r.Status == finding.Yellow {
 			t.Errorf("before anything was planted %s of %s is %s: %s", r.Check, r.Subject, r.Status, r.Finding.Summary)
@@ -230,7 +231,7 @@ func (v village) saysOnce(t *testing.T, out *outpost) {
 		t.Error(err)
 	}
 	for _, subject := range []string{out.hooks[0].Subject, out.hooks[1].Subject} {
-		if _, err := v.home.arrived(ctx, v.home.settings.Admin, "INBOX", "[mx.allgreen.example] "+subject); err != nil {
+		if _, err := v.home.arrived(ctx, v.home.settings.Admin, mailbox.Inbox, "[mx.allgreen.example] "+subject); err != nil {
 			t.Errorf("%s: %v", subject, err)
 		}
 	}

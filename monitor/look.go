@@ -270,14 +270,10 @@ func (m *Monitor) look(ctx context.Context, s *Settings, targets []target, only 
 
 // note keeps what was found at one target, and makes the next appointment.
 func (m *Monitor) note(ctx context.Context, s *Settings, name string, found []finding.Finding, only []string) error {
-	for i := range found {
-		if found[i].Code == "needs-unseen" {
-			found[i].Status = finding.Unknown // what hides behind the unseen is not absent
-		}
-	}
+	found, silent := spoken(found)
 	var onTrial []string
 	err := m.Store.Write(ctx, func(tx *store.Tx) error {
-		if _, err := standing.Record(tx, standing.Run{Target: name, Findings: found, Confirm: Confirm, Only: only}); err != nil {
+		if _, err := standing.Record(tx, standing.Run{Target: name, Findings: found, Confirm: Confirm, Only: only, Silent: silent}); err != nil {
 			return err
 		}
 		rows, err := standing.Rows(tx, standing.Query{Target: name})
@@ -291,6 +287,23 @@ func (m *Monitor) note(ctx context.Context, s *Settings, name string, found []fi
 	}
 	m.schedule.looked(name, only == nil, onTrial, now, s.every())
 	return nil
+}
+
+// spoken are the findings that say something: what hides behind the unseen is not absent,
+// and what another target was told of the same host is no news of this one. The checks
+// that left somebody out for that are silent.
+func spoken(found []finding.Finding) (said []finding.Finding, silent []string) {
+	for _, f := range found {
+		switch f.Code {
+		case "asked-already":
+			silent = append(silent, f.Check)
+			continue
+		case "needs-unseen":
+			f.Status = finding.Unknown
+		}
+		said = append(said, f)
+	}
+	return said, silent
 }
 
 // trialsOf are the checks that should be asked again soon.

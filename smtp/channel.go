@@ -3,6 +3,7 @@ package smtp
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"time"
 )
 
@@ -53,7 +54,11 @@ func (c *conversation) handshake(ctx context.Context) error {
 	c.raw.SetDeadline(time.Now().Add(min(handshakeTimeout, c.server.options.CommandTimeout))) // deadline
 	if err := channel.HandshakeContext(ctx); err != nil {
 		c.server.stats.failedTLS.Add(1)
-		c.server.options.Log.Info("TLS handshake failed", "remote", c.peer.Remote, "error", err)
+		level := slog.LevelInfo
+		if is := c.server.options.IsSelf; is != nil && is(c.peer.Remote.Addr().Unmap()) {
+			level = slog.LevelDebug
+		}
+		c.server.options.Log.Log(ctx, level, "TLS handshake failed", "remote", c.peer.Remote, "error", err)
 		return err
 	}
 	c.raw.SetDeadline(time.Time{})

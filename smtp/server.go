@@ -43,6 +43,7 @@ type ServerOptions struct {
 	DSN           bool           // announces DSN (RFC 3461)
 
 	Log        *slog.Logger            // nil: nothing is logged
+	IsSelf     func(netip.Addr) bool   // clients that are this server looking at itself: what they break is on purpose; nil: nobody
 	Transcript func(Peer, *Transcript) // gets the whole dialogue at its end, passwords masked; nil: none is kept
 
 	// Open makes the session of a new connection. A negative reply, 554 or 421, is said

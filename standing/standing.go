@@ -51,6 +51,7 @@ type Run struct {
 	Findings []finding.Finding
 	Confirm  int      // runs until a colour counts; below one: one
 	Only     []string // the checks that were run; empty: all
+	Silent   []string // checks that did not speak of everybody this time: who is missing may be there
 }
 
 // Kind is what changed.
@@ -112,6 +113,9 @@ func Record(tx *store.Tx, run Run) ([]Change, error) {
 		if err := row.write(tx); err != nil {
 			return nil, fmt.Errorf("record %s of %s: %w", f.Check, run.Target, err)
 		}
+	}
+	for _, id := range run.Silent {
+		hidden[id] = true
 	}
 	for _, row := range known {
 		if hidden[row.Check] || len(run.Only) > 0 && !slices.Contains(run.Only, row.Check) {
