@@ -226,7 +226,9 @@ func (v village) saysOnce(t *testing.T, out *outpost) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	over := func(m host.Message) bool { return strings.Contains(string(m.Data), "Subject: [mx.allgreen.example]") && strings.Contains(string(m.Data), "OVER ok") }
+	over := func(m host.Message) bool {
+		return strings.Contains(string(m.Data), "Subject: [mx.allgreen.example]") && strings.Contains(string(m.Data), "OVER ok")
+	}
 	if _, err := v.WaitForMail(ctx, over); err != nil {
 		t.Error(err)
 	}
