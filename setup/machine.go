@@ -28,6 +28,8 @@ func (s *Setup) lookAtMachine(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
+	s.Desk.Wait("looking for the name servers of " + s.Domain.String())
+	s.lookAtDomain(ctx, &out)
 	s.Desk.Wait("asking others at which address they see this machine")
 	if err := s.findEdge(ctx, settings, &out); err != nil {
 		return out, err
