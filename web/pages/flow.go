@@ -17,10 +17,10 @@ type flowSpan struct {
 
 // flowSpans are those to choose from.
 var flowSpans = []flowSpan{
-	{"day", "a day", 24, time.Hour},
-	{"week", "a week", 28, 6 * time.Hour},
+	{"day", "day", 24, time.Hour},
+	{"week", "week", 28, 6 * time.Hour},
 	{"month", "30 days", 30, 24 * time.Hour},
-	{"year", "a year", 53, 7 * 24 * time.Hour},
+	{"year", "year", 53, 7 * 24 * time.Hour},
 }
 
 // spanOf is the one that was asked for, a week where none was.

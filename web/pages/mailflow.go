@@ -8,5 +8,7 @@ func (s *Site) mailRoutes() []route {
 		{"GET /queue", admin, s.queueList},
 		{"GET /queue/{id}", admin, s.queueEntry},
 		{"POST /queue/{act}", admin, s.queueAct},
+		{"GET /log", admin, s.logSearch},
+		{"GET /log/{trace}", admin, s.logTrace},
 	}
 }

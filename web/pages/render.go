@@ -71,6 +71,9 @@ func functions() template.FuncMap {
 		"size":  size,
 		"count": countAny,
 		"acts":  actsOn,
+		"lines": cleanLines,
+
+		"kindClass": kindClass,
 	}
 }
 
@@ -107,6 +110,15 @@ func count(n int64, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// cleanLines is text of strangers in lines.
+func cleanLines(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(show.Clean(strings.TrimRight(line, "\r\n")) + "\n")
+	}
+	return b.String()
 }
 
 // countAny is count for the integers that templates have.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http/httptest"
 	"net/netip"
 	"os"
@@ -270,6 +271,7 @@ func (sc *scene) open() {
 		Hostname: mail.MustParseDomain("mx.example.com"), Admin: mail.MustParseAddress("anna@example.com"),
 		Domains: func() []mail.Domain { return []mail.Domain{mail.MustParseDomain("example.com")} },
 		Secret:  func(purpose string) []byte { return []byte("the secret for " + purpose) },
+		Log:     slog.New(slog.NewTextHandler(sc.t.Output(), nil)),
 		Lab:     []LabDomain{{"no-ptr.example", "its address has no name"}},
 	})
 	sc.t.Cleanup(sc.site.Close)

@@ -37,6 +37,8 @@ func (sc *scene) examples() map[string][]string {
 		"GET /flow":             {"/flow", "/flow?span=year"},
 		"GET /queue":            {"/queue", "/queue?destination=slow.example", "/queue?state=parked"},
 		"GET /queue/{id}":       {entry(sc.deferred), entry(sc.held)},
+		"GET /log":              {"/log", "/log?what=gina%40far.example&kind=received", "/log?what=nobody%40far.example"},
+		"GET /log/{trace}":      {"/log/" + string(sc.deferred)},
 		"GET /test/{id}":        {"/test/" + made.ID},
 		"GET /static/{file}":    {}, // seen with every page
 		"GET /api/openapi.json": {},
