@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/allgreen-mail/allgreen/imap/syntax"
 	"github.com/allgreen-mail/allgreen/mailbox"
@@ -18,23 +19,14 @@ func orTryCreate(err error) error {
 	return err
 }
 
-// transfer copies or moves what a command means, all or nothing.
-func (s *session) transfer(ctx context.Context, cmd *syntax.Command, how func(*store.Tx, mailbox.FolderID, []mailbox.UID, mailbox.FolderID) (mailbox.Copied, error)) (c mailbox.Copied, err error) {
-	args := cmd.Args.(*syntax.Copy)
-	v := s.view
-	uids, err := v.pick(args.Set, cmd.UID)
-	if err != nil {
-		return c, err
-	}
-	err = s.store().Write(ctx, func(tx *store.Tx) error {
-		to, err := mailbox.FolderNamed(tx, s.account(), args.To)
-		if err != nil {
-			return orTryCreate(err)
-		}
-		c, err = how(tx, v.folder, uidsOf(uids), to.ID)
-		return err
+// destination finds the folder that messages are to go to.
+func (s *session) destination(ctx context.Context, name string) (to mailbox.FolderID, err error) {
+	err = s.store().Read(ctx, func(tx *store.Tx) error {
+		f, err := mailbox.FolderNamed(tx, s.account(), name)
+		to = f.ID
+		return orTryCreate(err)
 	})
-	return c, err
+	return to, err
 }
 
 // copyUID is the response code that tells the new UIDs (RFC 4315 section 3). Nothing
@@ -47,24 +39,59 @@ func copyUID(c mailbox.Copied) string {
 	return fmt.Sprintf("COPYUID %d %s %s", c.Validity, syntax.AppendRanges(nil, from), syntax.AppendRanges(nil, to))
 }
 
-// copy is COPY (RFC 9051 section 6.4.7).
+// copy is COPY (RFC 9051 section 6.4.7), all or nothing.
 func (s *session) copy(ctx context.Context, cmd *syntax.Command) (answer, error) {
-	c, err := s.transfer(ctx, cmd, mailbox.Copy)
-	return answer{code: copyUID(c)}, err
-}
-
-// move is MOVE (RFC 6851). The new UIDs are told before the expunges, for then the old
-// ones still mean something.
-func (s *session) move(ctx context.Context, cmd *syntax.Command) (answer, error) {
-	if err := s.view.changes(); err != nil {
-		return answer{}, err
-	}
-	c, err := s.transfer(ctx, cmd, mailbox.Move)
+	args := cmd.Args.(*syntax.Copy)
+	uids, err := s.view.pick(args.Set, cmd.UID)
 	if err != nil {
 		return answer{}, err
 	}
-	if code := copyUID(c); code != "" {
+	to, err := s.destination(ctx, args.To)
+	if err != nil {
+		return answer{}, err
+	}
+	var c mailbox.Copied
+	err = s.store().Write(ctx, func(tx *store.Tx) (err error) {
+		c, err = mailbox.Copy(tx, s.view.folder, uidsOf(uids), to)
+		return orTryCreate(err)
+	})
+	return answer{code: copyUID(c)}, err
+}
+
+// moveAtOnce is how many messages one transaction moves: others wait for it.
+const moveAtOnce = 2000
+
+// move is MOVE (RFC 6851). Each message is in one of the two folders at any time, but
+// not all of many go at one moment, which section 3.3 allows. The new UIDs are told
+// before the expunges, for then the old ones still mean something; so they are for what
+// has moved before something failed.
+func (s *session) move(ctx context.Context, cmd *syntax.Command) (answer, error) {
+	args := cmd.Args.(*syntax.Copy)
+	if err := s.view.changes(); err != nil {
+		return answer{}, err
+	}
+	uids, err := s.view.pick(args.Set, cmd.UID)
+	if err != nil {
+		return answer{}, err
+	}
+	to, err := s.destination(ctx, args.To)
+	if err != nil {
+		return answer{}, err
+	}
+	var all mailbox.Copied
+	for some := range slices.Chunk(uidsOf(uids), moveAtOnce) {
+		var c mailbox.Copied
+		err = s.store().Write(ctx, func(tx *store.Tx) (err error) {
+			c, err = mailbox.Move(tx, s.view.folder, some, to)
+			return orTryCreate(err)
+		})
+		if err != nil {
+			break
+		}
+		all.Validity, all.From, all.To = c.Validity, append(all.From, c.From...), append(all.To, c.To...)
+	}
+	if code := copyUID(all); code != "" {
 		s.untagged("OK [" + code + "] moved")
 	}
-	return answer{}, nil
+	return answer{}, err
 }

@@ -65,8 +65,14 @@ func (s *session) delete(ctx context.Context, cmd *syntax.Command) (answer, erro
 	if name == "INBOX" {
 		return answer{}, no("CANNOT", "There is always an INBOX")
 	}
-	err := s.change(ctx, func(tx *store.Tx) error { return mailbox.RemoveFolder(tx, s.account(), name) })
-	if err == nil && s.view != nil && s.view.name == name {
+	var f mailbox.Folder // by its number: the one that is open may have been renamed
+	err := s.change(ctx, func(tx *store.Tx) (err error) {
+		if f, err = mailbox.FolderNamed(tx, s.account(), name); err != nil {
+			return err
+		}
+		return mailbox.RemoveFolder(tx, s.account(), name)
+	})
+	if err == nil && s.view != nil && s.view.folder == f.ID {
 		s.leave()
 		s.untagged("OK [CLOSED] the folder that was open is no more")
 	}

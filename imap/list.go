@@ -137,7 +137,8 @@ func (f *forest) mark(l *syntax.List) {
 // matchesAny reports whether a name matches a pattern of a LIST.
 func matchesAny(l *syntax.List, name string) bool {
 	for _, p := range l.Patterns {
-		if matches(syntax.Canonical(l.Reference+p), name) {
+		p = syntax.Canonical(l.Reference + p)
+		if matches(p, name) || name == "INBOX" && matches(strings.ToUpper(p), name) { // RFC 9051 section 5.1
 			return true
 		}
 	}

@@ -161,7 +161,11 @@ func (s *session) refuseLiteral(l syntax.Literal) error {
 	if !l.Ahead {
 		return errTooLong
 	}
-	if l.Size > maxSkipped {
+	most := int64(maxSkipped)
+	if s.state() != stranger {
+		most = maxDrained // messages are as large
+	}
+	if l.Size > most {
 		return errEndless
 	}
 	if _, lost := s.in.octets(l.Size, discard{}); lost != nil {
@@ -177,7 +181,7 @@ func (s *session) refuseLiteral(l syntax.Literal) error {
 			return errTooLong
 		case !next.Ahead:
 			return errTooLong
-		case next.Size > maxSkipped:
+		case next.Size > most:
 			return errEndless
 		}
 		if _, lost := s.in.octets(next.Size, discard{}); lost != nil {
@@ -242,7 +246,7 @@ func (s *session) obey(ctx context.Context) {
 			e.Tag = "*"
 		}
 		s.fault(e.Tag, e.Error())
-		s.abandon()
+		s.abandon(s.command)
 		return
 	}
 	c, known := commandOf(cmd.Name)
@@ -252,20 +256,29 @@ func (s *session) obey(ctx context.Context) {
 		return
 	case c.when&s.state() == 0:
 		s.fault(cmd.Tag, c.wrongTime(s.state()))
-		s.abandon()
+		s.abandon(s.command)
 		return
 	}
 	a, err := c.do(s, ctx, &cmd)
 	s.answer(ctx, &cmd, c, a, err)
 }
 
-// abandon forgets the message of an APPEND that was not understood: the client waits to
-// be asked for it, or it is lost where one command ends and the next begins.
-func (s *session) abandon() {
-	if l, more := syntax.Announced(s.command); more && l.Ahead {
-		s.untagged("BYE the literal of a command that was not understood would be taken for commands")
-		s.over = true
+// abandon gets rid of the message of an APPEND that was not understood, announced at the
+// end of text. One that the client waits with never comes. One that is on its way would
+// be taken for commands: it is read, if its client has logged in and it has an end in
+// sight.
+func (s *session) abandon(text []byte) {
+	l, more := syntax.Announced(text)
+	if !more || !l.Ahead || s.over {
+		return
 	}
+	if s.state() != stranger {
+		if err := s.refuseLiteral(l); errors.Is(err, errTooLong) {
+			return
+		}
+	}
+	s.untagged("BYE the literal of a command that was not understood would be taken for commands")
+	s.over = true
 }
 
 // answer shows what others changed meanwhile, and says how the command ended.

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Append brings a message. The message itself follows the text of the command, and
-// behind it stands Tail, then CRLF.
+// Append brings messages. The first follows the text of the command, and behind it stands
+// Tail, then CRLF or what brings the next one (RFC 3502): see Next.
 type Append struct {
 	Mailbox string
 	Flags   []string
@@ -20,6 +20,12 @@ func parseAppend(s *scanner) any {
 	a := &Append{}
 	s.space()
 	a.Mailbox = s.mailbox()
+	s.appended(a)
+	return a
+}
+
+// appended reads append-message up to its literal.
+func (s *scanner) appended(a *Append) {
 	s.space()
 	if s.peek() == '(' {
 		a.Flags = s.flags()
@@ -40,15 +46,27 @@ func parseAppend(s *scanner) any {
 	l, n := parseLiteral(s.text[min(s.at, len(s.text)):])
 	if n == 0 || a.UTF8 && !l.Binary {
 		s.fail("a literal is missing")
-		return a
+		return
 	}
 	s.at += n
 	a.Literal = l
-	return a
 }
 
-// Ended reports whether the line behind the message of an APPEND, without its CRLF, ends
-// the command as it must.
-func (a *Append) Ended(line []byte) bool {
-	return string(bytes.TrimRight(line, " ")) == a.Tail
+// Next reads the line behind a message, without its CRLF: nil when the command ends
+// there, or what is said of the next message. The error is an *Error.
+func (a *Append) Next(line []byte) (*Append, error) {
+	s := &scanner{text: line}
+	if a.Tail != "" {
+		s.want(a.Tail[0])
+	}
+	if s.err == nil && len(bytes.TrimRight(line[s.at:], " ")) == 0 {
+		return nil, nil
+	}
+	next := &Append{Mailbox: a.Mailbox}
+	s.appended(next)
+	s.end()
+	if s.err != nil {
+		return nil, s.err
+	}
+	return next, nil
 }
