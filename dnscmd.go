@@ -28,6 +28,7 @@ type dnsCommand struct {
 	Records dnsRecordsCommand `cmd:"" help:"Print the records that the domains want, as pieces of zone files."`
 	Diff    dnsDiffCommand    `cmd:"" help:"Show what differs from what is there; exit 1 when anything does."`
 	Publish dnsPublishCommand `cmd:"" help:"Publish what is missing through the provider of [dns], and wait until it is seen."`
+	Switch  dnsSwitchCommand  `cmd:"" help:"Move the mail of a live domain here: the TTL first, a test message, the MX records last."`
 	Undo    dnsUndoCommand    `cmd:"" help:"Take back what publish has written."`
 }
 

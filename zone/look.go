@@ -50,3 +50,21 @@ func lookAt(ctx context.Context, w *world.World, at netip.Addr, names []world.Na
 	}
 	return all, nil
 }
+
+// Everywhere is what each name server of a zone shows of one set, with its TTL. A server
+// that does not answer is an error: what it would show cannot be known.
+func Everywhere(ctx context.Context, w *world.World, zone, name world.Name, kind string) ([]Set, error) {
+	all, err := servers(ctx, w, zone)
+	if err != nil {
+		return nil, err
+	}
+	var sets []Set
+	for _, s := range all {
+		set, ok := shown(ctx, w, s.ip, Set{Name: name, Type: kind})
+		if !ok {
+			return nil, fmt.Errorf("%s %s at %s: %w", name, kind, s.name, errMute)
+		}
+		sets = append(sets, set)
+	}
+	return sets, nil
+}
