@@ -136,9 +136,18 @@ func (s *Setup) tellKept(one *Comparison, out *Outcome) {
 		switch step.Status {
 		case zone.Keep:
 			out.note(finding.Yellow, fmt.Sprintf("%s %s stays as it is: %s", strings.TrimSuffix(step.Name.String(), "."), step.Type, step.Note),
-				"when ours may take its place:", fmt.Sprintf("allgreen dns publish %s --replace %s/%s", s.Domain, strings.TrimSuffix(step.Name.String(), "."), step.Type))
+				"when ours may take its place:", s.insteadOf(step))
 		case zone.Elsewhere:
 			out.info(fmt.Sprintf("%s %s belongs into a zone of somebody else", strings.TrimSuffix(step.Name.String(), "."), step.Type), "it is to say:", step.Wanted...)
 		}
 	}
+}
+
+// insteadOf is the command by which ours takes the place of what is there. Mail that goes
+// elsewhere is moved in steps.
+func (s *Setup) insteadOf(step zone.Step) string {
+	if step.Type == "MX" {
+		return "allgreen dns switch " + s.Domain.String()
+	}
+	return fmt.Sprintf("allgreen dns publish %s --replace %s/%s", s.Domain, strings.TrimSuffix(step.Name.String(), "."), step.Type)
 }
