@@ -28,7 +28,7 @@ var plan = map[string]int{
 	"mailauth": 3, "mailauth/spf": 3, "mailauth/dkim": 3, "mailauth/dmarc": 3,
 	"mailauth/arc": 3, "mailauth/authres": 3,
 	"identity": 4, "account": 4, "suppression": 4, "mailbox": 4, "queue": 4,
-	"journal": 4, "vacation": 4, "testaddress": 4, "feedback": 4, "standing": 4, "bench": 4,
+	"journal": 4, "vacation": 4, "testaddress": 4, "exhibit": 4, "feedback": 4, "standing": 4, "bench": 4,
 	"check": 5, "policy": 5, "accept": 5, "dialogue": 5,
 	"receive": 6, "submit": 6, "deliver": 6, "monitor": 6, "setup": 6, "backup": 6, "transfer": 6, "list": 6,
 	"imap": 7, "imap/syntax": 3, "imap/inflate": 3, "pop3": 7, "managesieve": 7, "web": 7,

@@ -19,6 +19,7 @@ import (
 	"github.com/allgreen-mail/allgreen/backup"
 	"github.com/allgreen-mail/allgreen/config"
 	"github.com/allgreen-mail/allgreen/deliver"
+	"github.com/allgreen-mail/allgreen/exhibit"
 	"github.com/allgreen-mail/allgreen/identity"
 	"github.com/allgreen-mail/allgreen/journal"
 	"github.com/allgreen-mail/allgreen/mail"
@@ -88,7 +89,7 @@ func schemas() []store.Schema {
 	return []store.Schema{
 		identity.Schema, account.Schema, mailbox.Schema, journal.Schema, queue.Schema, policy.Schema, submit.Schema, deliver.Schema, transfer.Schema, backup.Schema,
 		vacation.Schema, web.Schema, pages.Schema, standing.Schema, monitor.Schema, setup.ChecklistSchema,
-		testaddress.Schema,
+		testaddress.Schema, exhibit.Schema,
 	}
 }
 
@@ -281,7 +282,7 @@ func (s *server) sweepOnce(ctx context.Context) {
 	bodies := s.sweepBodies(ctx)
 	now := s.now.Load()
 	_, greylist := now.receive.Sweep(ctx)
-	if err := errors.Join(expunged, bodies, s.accounts.Sweep(ctx), now.submit.Sweep(ctx), vacation.Sweep(ctx, s.store), s.tests.Sweep(ctx), greylist); err != nil && ctx.Err() == nil {
+	if err := errors.Join(expunged, bodies, s.accounts.Sweep(ctx), now.submit.Sweep(ctx), vacation.Sweep(ctx, s.store), s.tests.Sweep(ctx), exhibit.Sweep(ctx, s.store, s.world.Now()), greylist); err != nil && ctx.Err() == nil {
 		s.log.Warn("sweeping failed and will be tried again", "error", err)
 	}
 }

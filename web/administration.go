@@ -97,6 +97,7 @@ func (a Administration) Handler() http.Handler {
 	addQueue(mux, a.Queue)
 	addLog(mux, a.Store)
 	backups{a.Backups, a.Jobs}.add(mux)
+	exhibits{a.Store, a.Now}.add(mux)
 	if a.Tests != nil {
 		tests{a.Tests}.add(mux)
 	}

@@ -101,6 +101,9 @@ func Catalogue() []Operation {
 		op(TestMake, Changes, "Makes a test address: what is sent to it within an hour is judged."),
 		op(TestLook, Looks, "A test address with the messages that came to it and their verdicts; waits for the next one."),
 
+		op(ExhibitPut, Changes, "Keeps a result for thirty days, for everybody who is told its id."),
+		op(ExhibitGet, Looks, "A result that was shared."),
+
 		op(BackupList, Looks, "The snapshots there are, of everybody or with one address."),
 		op(BackupNow, Changes, "Begins to make a backup."),
 		op(BackupVerify, Changes, "Begins to read the whole backup back and to check it."),

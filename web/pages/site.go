@@ -124,6 +124,9 @@ func (s *Site) routes() []route {
 		{"POST /test", open, s.makeTest},
 		{"GET /test/{id}", public, s.test}, // whoever knows the id
 		{"GET /test/{id}/events", public, s.testEvents},
+		{"POST /test/{id}/share", open, s.shareTest},
+		{"POST /check/{target}/share", open, s.shareCheck},
+		{"GET /shared/{id}", public, s.shared}, // whoever knows the id
 	}, s.mailRoutes(), s.loginRoutes(), s.labRoutes())
 }
 

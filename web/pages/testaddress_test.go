@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/allgreen-mail/allgreen/exhibit"
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailauth"
@@ -35,7 +36,7 @@ type testSite struct {
 }
 
 func newTestSite(t *testing.T, o pages.Options) *testSite {
-	s := &testSite{t: t, store: storetest.Open(t, testaddress.Schema), world: world.None()}
+	s := &testSite{t: t, store: storetest.Open(t, testaddress.Schema, exhibit.Schema), world: world.None()}
 	s.book = testaddress.New(testaddress.Options{Store: s.store, Now: s.world.Now, Domain: func() mail.Domain { return mail.MustParseDomain("ours.example") },
 		Judge: func(_ context.Context, a *testaddress.Arrival, _ []byte) (testaddress.Verdict, error) {
 			r := finding.NewReport(a.To, []finding.Finding{{Check: "spf.message", Group: "spf", Status: finding.Red, Code: "fail", Subject: "192.0.2.1", Summary: "SPF <b>fails</b>"}})
@@ -46,7 +47,7 @@ func newTestSite(t *testing.T, o pages.Options) *testSite {
 	go func() { done <- s.book.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-done })
 	o.World, o.Hostname = s.world, mail.MustParseDomain("mx.ours.example")
-	o.Client = web.NewClientOf(web.Administration{Store: s.store, Tests: s.book, Metrics: web.NewMetrics()}.Handler())
+	o.Client = web.NewClientOf(web.Administration{Store: s.store, Now: s.world.Now, Tests: s.book, Metrics: web.NewMetrics()}.Handler())
 	s.Site = pages.New(o)
 	t.Cleanup(s.Close)
 	return s
@@ -148,6 +149,42 @@ func TestTestPage(t *testing.T) {
 	var same testaddress.Address
 	if got := ask(t, s.Handler(), r); json.Unmarshal(got.Body.Bytes(), &same) != nil || same.Address != a.Address || same.Messages[0].Report.Verdict != finding.Red {
 		t.Errorf("as JSON: %s", got.Body)
+	}
+}
+
+// TestShare shares a verdict, and shows it to somebody else without the secret of the
+// address.
+func TestShare(t *testing.T) {
+	s := newTestSite(t, pages.Options{Open: true})
+	a, err := s.book.Make(t.Context(), netip.Addr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.put(a.Address, "From: joe@sender.example\r\nSubject: hello\r\n")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if a, err = s.book.Await(ctx, a.ID, testaddress.MaxMessages, 0); err != nil || a.Judged() != 1 {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	token := hiddenToken.FindStringSubmatch(ask(t, s.Handler(), request("GET", "/test/"+a.ID, nil)).Body.String())
+	shared := ask(t, s.Handler(), request("POST", "/test/"+a.ID+"/share", url.Values{"csrf": {token[1]}, "message": {"1"}}))
+	link := shared.Header().Get("Location")
+	if shared.Code != http.StatusSeeOther || !strings.HasPrefix(link, "/shared/") {
+		t.Fatalf("%d to %q: %s", shared.Code, link, shared.Body)
+	}
+	page := ask(t, s.Handler(), request("GET", link, nil))
+	if text := page.Body.String(); page.Code != 200 || !strings.Contains(text, "Subject: hello") || !strings.Contains(text, "SPF &lt;b&gt;fails") || strings.Contains(text, a.ID) {
+		t.Errorf("%d %s", page.Code, text)
+	}
+	var e exhibit.Exhibit
+	if got := ask(t, s.Handler(), request("GET", link+".json", nil)); json.Unmarshal(got.Body.Bytes(), &e) != nil || e.Kind != exhibit.Test || strings.Contains(got.Body.String(), a.ID) {
+		t.Errorf("as JSON: %s", got.Body)
+	}
+	if got := ask(t, s.Handler(), request("GET", "/shared/"+strings.Repeat("a", 26), nil)); got.Code != 404 {
+		t.Errorf("a guessed page: %d", got.Code)
+	}
+	if got := ask(t, s.Handler(), request("POST", "/check/nothing.example/share", url.Values{"csrf": {token[1]}})); got.Code != http.StatusConflict {
+		t.Errorf("a report that was never made: %d %s", got.Code, got.Body)
 	}
 }
 
