@@ -10,5 +10,14 @@ func (s *Site) mailRoutes() []route {
 		{"POST /queue/{act}", admin, s.queueAct},
 		{"GET /log", admin, s.logSearch},
 		{"GET /log/{trace}", admin, s.logTrace},
+		{"GET /accounts", admin, s.accounts},
+		{"POST /accounts", admin, s.addAccount},
+		{"GET /accounts/{address}", admin, s.account},
+		{"POST /accounts/{address}/{act}", admin, s.accountAct},
+		{"POST /aliases", admin, s.addAlias},
+		{"POST /aliases/remove", admin, s.removeAlias},
+		{"GET /devices", admin, s.devices},
+		{"POST /devices/{kind}", admin, s.addSender},
+		{"POST /devices/{kind}/remove", admin, s.removeSender},
 	}
 }

@@ -30,18 +30,19 @@ func (sc *scene) examples() map[string][]string {
 		return fmt.Sprintf("/queue/%d", found.Entries[0].ID)
 	}
 	return map[string][]string{
-		"GET /green":            {"/green", "/green?target=example.com"},
-		"GET /green/{check}":    {"/green/dmarc.record?target=example.com"},
-		"GET /green/look":       {},
-		"GET /check/{target}":   {"/check/example.com"},
-		"GET /flow":             {"/flow", "/flow?span=year"},
-		"GET /queue":            {"/queue", "/queue?destination=slow.example", "/queue?state=parked"},
-		"GET /queue/{id}":       {entry(sc.deferred), entry(sc.held)},
-		"GET /log":              {"/log", "/log?what=gina%40far.example&kind=received", "/log?what=nobody%40far.example"},
-		"GET /log/{trace}":      {"/log/" + string(sc.deferred)},
-		"GET /test/{id}":        {"/test/" + made.ID},
-		"GET /static/{file}":    {}, // seen with every page
-		"GET /api/openapi.json": {},
+		"GET /green":              {"/green", "/green?target=example.com"},
+		"GET /green/{check}":      {"/green/dmarc.record?target=example.com"},
+		"GET /green/look":         {},
+		"GET /check/{target}":     {"/check/example.com"},
+		"GET /flow":               {"/flow", "/flow?span=year"},
+		"GET /queue":              {"/queue", "/queue?destination=slow.example", "/queue?state=parked"},
+		"GET /queue/{id}":         {entry(sc.deferred), entry(sc.held)},
+		"GET /log":                {"/log", "/log?what=gina%40far.example&kind=received", "/log?what=nobody%40far.example"},
+		"GET /log/{trace}":        {"/log/" + string(sc.deferred)},
+		"GET /accounts/{address}": {"/accounts/anna@example.com", "/accounts/bob@example.com"},
+		"GET /test/{id}":          {"/test/" + made.ID},
+		"GET /static/{file}":      {}, // seen with every page
+		"GET /api/openapi.json":   {},
 	}
 }
 
