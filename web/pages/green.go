@@ -18,8 +18,8 @@ import (
 
 // How much of it one page tells. What is left out is counted, and a click away.
 const (
-	maxDetails = 25 // findings with everything below them
-	maxLines   = 250
+	maxDetails = 15 // findings with everything below them
+	maxLines   = 80
 )
 
 // greenPage is how all our domains and addresses stand.

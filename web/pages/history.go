@@ -16,10 +16,18 @@ import (
 	"github.com/allgreen-mail/allgreen/web"
 )
 
+// How much one page of history tells.
+const (
+	maxHistory = 40
+	maxChanges = 50
+	maxSpans   = 200 // of all lines together
+)
+
 // historyPage is one check: what it asks, how it stands, and how it stood.
 type historyPage struct {
 	check.About
 	Rows    []historyRow
+	Left    int64 // rows for which there was no room
 	Changes []standing.Change
 	From    time.Time // the left end of the lines
 	Job     *jobView
@@ -62,13 +70,18 @@ func (s *Site) history(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, http.StatusNotFound, "There is no check of this name.", "")
 		return
 	}
-	rows, err := web.StandingRows.Do(r.Context(), s.o.Client, web.StandingQuery{Check: id})
+	rows, err := web.StandingRows.Do(r.Context(), s.o.Client, web.StandingQuery{Check: id, Target: r.FormValue("target")})
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	now := s.o.World.Now()
 	h := historyPage{About: about, From: now.Add(-historyTerm)}
+	slices.SortStableFunc(rows, func(a, b standing.Row) int {
+		return cmp.Or(worseFirst(a.Status, b.Status), targetOrder(a.Target, b.Target))
+	})
+	h.Left = int64(max(0, len(rows)-maxHistory))
+	rows = rows[:min(len(rows), maxHistory)]
 	for _, target := range targetsOf(rows) {
 		changes, err := web.StandingHistory.Do(r.Context(), s.o.Client, web.StandingQuery{Target: target, Check: id})
 		if err != nil {
@@ -79,6 +92,7 @@ func (s *Site) history(w http.ResponseWriter, r *http.Request) {
 	}
 	slices.SortStableFunc(h.Changes, func(a, b standing.Change) int { return b.Time.Compare(a.Time) })
 	h.addRows(rows, now)
+	h.Changes = h.Changes[:min(len(h.Changes), maxChanges)]
 	if h.Job, err = s.jobOf(r, "/green/"+id); err != nil {
 		s.fail(w, r, err)
 		return
@@ -86,17 +100,15 @@ func (s *Site) history(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, "history", id, h)
 }
 
-// addRows makes a line for each row, the worst first. Details are for as many as the page
-// bears.
+// addRows makes a line for each row. Details are for as many as the page bears.
 func (h *historyPage) addRows(rows []standing.Row, now time.Time) {
-	slices.SortStableFunc(rows, func(a, b standing.Row) int {
-		return cmp.Or(worseFirst(a.Status, b.Status), targetOrder(a.Target, b.Target))
-	})
+	left := maxSpans
 	for i, row := range rows {
-		if i == maxLines {
-			return
-		}
 		one := historyRow{Row: row, Spans: spansOf(row, h.Changes, h.From, now)}
+		if over := len(one.Spans) - max(1, left); over > 0 {
+			one.Spans = one.Spans[over:] // the oldest go
+		}
+		left -= len(one.Spans)
 		if i < maxDetails && !isWell(row.Status) {
 			one.Details = detailsOf(row.Finding)
 		}
@@ -128,6 +140,7 @@ func aboutOf(id string) (check.About, bool) {
 const (
 	historyTerm = 30 * 24 * time.Hour
 	lineWidth   = 720
+	leastWidth  = 2
 )
 
 // span is a time of one colour on the line.
@@ -146,7 +159,7 @@ func spansOf(row standing.Row, changes []standing.Change, from, now time.Time) [
 	add := func() {
 		since = laterOf(since, from)
 		if x, width := onLine(since, from, now), onLine(till, from, now)-onLine(since, from, now); till.After(since) {
-			spans = append(spans, span{x, max(width, 1), status, since, till})
+			spans = append(spans, span{min(x, lineWidth-leastWidth), max(width, leastWidth), status, since, till})
 		}
 	}
 	for _, c := range changes { // the newest first

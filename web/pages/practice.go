@@ -20,7 +20,8 @@ type Practice struct {
 type standings struct {
 	Practice
 	Status finding.Status
-	Checks []string       // that look at it; none: nobody can from outside
+	Checks []string       // that look at it
+	Apart  []string       // that look at it on a message, or on another machine: no watch can
 	Rows   []standing.Row // the worst first
 }
 
@@ -43,20 +44,24 @@ func isWell(s finding.Status) bool { return s == finding.Green || s == finding.S
 // judgePractices sorts the rows under the practices that their checks look at; what looks
 // at none comes under its group. The worst come first.
 func judgePractices(practices []Practice, checks []check.Check, rows []standing.Row) []standings {
-	looks := map[string][]string{} // row of a practice -> ids
+	looks, apart := map[string][]string{}, map[string][]string{} // row of a practice -> ids
 	var order []Practice
 	order = append(order, practices...)
 	for _, c := range checks {
 		a := c.About()
-		if len(a.Practices) == 0 {
+		rows, into := a.Practices, looks
+		if a.Scope&check.Servers == 0 {
+			into = apart
+		}
+		if len(rows) == 0 {
 			group := Practice{Row: a.Group(), Practice: "Further checks: " + a.Group()}
 			if !slices.Contains(order, group) {
 				order = append(order, group)
 			}
-			looks[group.Row] = append(looks[group.Row], a.ID)
+			rows = []string{group.Row}
 		}
-		for _, row := range a.Practices {
-			looks[row] = append(looks[row], a.ID)
+		for _, row := range rows {
+			into[row] = append(into[row], a.ID)
 		}
 	}
 	byCheck := map[string][]standing.Row{}
@@ -65,7 +70,7 @@ func judgePractices(practices []Practice, checks []check.Check, rows []standing.
 	}
 	var all []standings
 	for _, p := range order {
-		one := standings{Practice: p, Checks: looks[p.Row]}
+		one := standings{Practice: p, Checks: looks[p.Row], Apart: apart[p.Row]}
 		for _, id := range one.Checks {
 			one.Rows = append(one.Rows, byCheck[id]...)
 		}
