@@ -247,13 +247,15 @@ func (r *Row) write(tx *store.Tx) error {
 type Query struct {
 	Target string
 	Check  string
+	Brief  bool // rows that are green or skipped come without their finding
 }
 
 // Rows gives the rows of a query by target, check and subject.
 func Rows(tx *store.Tx, q Query) ([]Row, error) {
-	rows, err := tx.Rows(`SELECT target, check_id, subject, status, since, seen, runs, blind, unseen, finding,
+	rows, err := tx.Rows(`SELECT target, check_id, subject, status, since, seen, runs, blind, unseen,
+			CASE WHEN CAST($3 AS BIGINT) <> 0 AND status IN ('green', 'skip') THEN '{}' ELSE finding END,
 			next, next_runs, next_at, told, told_of, missed
-		FROM standing_row WHERE ($1 = '' OR target = $1) AND ($2 = '' OR check_id = $2) ORDER BY target, check_id, subject`, q.Target, q.Check)
+		FROM standing_row WHERE ($1 = '' OR target = $1) AND ($2 = '' OR check_id = $2) ORDER BY target, check_id, subject`, q.Target, q.Check, q.Brief)
 	if err != nil {
 		return nil, fmt.Errorf("read the standing: %w", err)
 	}

@@ -21,6 +21,7 @@ type StandingQuery struct {
 	Target string `json:"target,omitempty"` // a domain, the host name or an address of the server
 	Check  string `json:"check,omitempty"`  // the id of a check
 	Limit  int    `json:"limit,omitempty"`  // of changes; zero: 100
+	Brief  bool   `json:"brief,omitempty"`  // rows that are green or skipped come without their finding
 }
 
 // Watch looks at our own addresses and domains again and again.
@@ -60,7 +61,7 @@ func (s stands) add(mux *http.ServeMux) {
 
 func (s stands) rows(ctx context.Context, q StandingQuery) (all []standing.Row, err error) {
 	err = s.store.Read(ctx, func(tx *store.Tx) (err error) {
-		all, err = standing.Rows(tx, standing.Query{Target: q.Target, Check: q.Check})
+		all, err = standing.Rows(tx, standing.Query{Target: q.Target, Check: q.Check, Brief: q.Brief})
 		return err
 	})
 	if all == nil {

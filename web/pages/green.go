@@ -33,8 +33,9 @@ type greenPage struct {
 	NotGreen  []greenPractice
 	Green     []greenPractice
 	Unwatched []greenPractice
-	Left      int64 // rows that are not shown for want of room
-	Looking   bool  // the first look is under way
+	Trials    []standing.Row // that were worse at the last look, which does not count yet
+	Left      int64          // rows that are not shown for want of room
+	Looking   bool           // the first look is under way
 }
 
 // Again has a browser look again while the first look is under way.
@@ -73,7 +74,7 @@ func rowKey(r standing.Row) string { return url.PathEscape(r.Target + "-" + r.Ch
 
 // green is the all green page: every practice, for every domain and address of ours.
 func (s *Site) green(w http.ResponseWriter, r *http.Request) {
-	rows, err := web.StandingRows.Do(r.Context(), s.o.Client, web.StandingQuery{})
+	rows, err := web.StandingRows.Do(r.Context(), s.o.Client, web.StandingQuery{Brief: true})
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -118,6 +119,11 @@ func (s *Site) greenOf(rows []standing.Row, target string) greenPage {
 		}
 	}
 	g.Left = room.left
+	for _, row := range rows {
+		if isWell(row.Status) && (row.Trial == finding.Red || row.Trial == finding.Yellow) && len(g.Trials) < maxLines {
+			g.Trials = append(g.Trials, row)
+		}
+	}
 	return g
 }
 
