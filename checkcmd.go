@@ -27,13 +27,14 @@ type checkCommand struct {
 	FromFile string        `help:"Read further targets from this file, one a line." placeholder:"FILE"`
 	HTML     string        `name:"html" help:"Write the report as one HTML file as well." placeholder:"FILE"`
 	JUnit    string        `name:"junit" help:"Write the report as JUnit XML as well." placeholder:"FILE"`
-	Watch    time.Duration `help:"Check again and again, this long apart." placeholder:"DUR"`
+	Watch    time.Duration `help:"Check again and again, this long apart; after the first report show what changed, once it was seen three times." placeholder:"DUR"`
 	Battery  bool          `help:"Ask for every relay and recipient probe; needs proof of control."`
 	Allowed  bool          `name:"i-am-allowed" help:"Say that the audited hosts are yours to probe."`
 	Token    string        `help:"Prove control: the secret whose record stands at _allgreen-audit.<PTR name>." placeholder:"SECRET"`
 	ListKey  []string      `help:"A key for a blocklist that wants one. Repeatable." placeholder:"LIST=KEY" env:"ALLGREEN_LIST_KEY" sep:","`
 	JSON     bool          `name:"json" help:"Print JSON, one document a target."`
 	Verbose  bool          `kong:"-"` // the common -v: the green and skipped rows too
+	seen     rounds
 
 	ProbeDomain   string     `name:"probe-domain" help:"A domain whose MX is this machine, where --battery watches for what a relay lets out." placeholder:"DOMAIN"`
 	ProbeListener netip.Addr `name:"probe-listener" help:"The address of this machine on whose port 25 mail for the probe domain comes in." placeholder:"IP"`
@@ -44,6 +45,7 @@ func (checkCommand) Examples() string {
 	return `allgreen check example.com
 allgreen check --only dmarc,spf example.com example.net
 allgreen check 192.0.2.1 --as address --json
+allgreen check --watch 1h example.com
 allgreen check - --ip 192.0.2.1 < message.eml
 allgreen check --battery --token SECRET --probe-domain probe.example.net \
   --probe-listener 192.0.2.9 example.com`
@@ -52,8 +54,8 @@ allgreen check --battery --token SECRET --probe-domain probe.example.net \
 // Run audits, prints, and exits with the worst verdict.
 func (c *checkCommand) Run(ctx context.Context, io streams, common commonFlags) (err error) {
 	c.Verbose = common.Verbose
-	if c.Watch < 0 {
-		return usage(fmt.Errorf("--watch %s lies in the past", c.Watch), "--watch takes a duration, as 10m or 1h")
+	if err := c.checkWatchFlag(); err != nil {
+		return err
 	}
 	targets, bad, err := c.targets(io)
 	if err != nil {
@@ -75,13 +77,17 @@ func (c *checkCommand) Run(ctx context.Context, io streams, common commonFlags) 
 		return err
 	}
 	defer func() { err = errors.Join(err, files.close()) }()
+	last := exitInterrupted
 	for {
-		code, err := c.once(ctx, w, o, targets, bad, files, io)
+		code, err := c.once(ctx, w.Fresh(), o, targets, bad, files, io)
 		if err != nil {
 			return err
 		}
+		if code != exitInterrupted {
+			last = code // who stops a watch in the middle of a round hears of the one before
+		}
 		if c.Watch <= 0 || !pause(ctx, c.Watch) {
-			return exitWith(code)
+			return exitWith(last)
 		}
 	}
 }
@@ -125,7 +131,7 @@ func (c *checkCommand) once(ctx context.Context, w *world.World, o check.Options
 		if len(files) > 0 {
 			reports = append(reports, r)
 		}
-		failed = errors.Join(failed, c.print(io.out, r))
+		failed = errors.Join(failed, c.printRound(io.out, r))
 	}
 	if err := c.audit(ctx, audit, targets, line, each); err != nil {
 		verdict = finding.Worse(verdict, finding.Unknown) // some targets were not begun

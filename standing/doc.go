@@ -24,6 +24,6 @@
 // it was: a crash in between repeats an alert and loses none. What turned green or
 // does not apply from the start is no news.
 //
-// Nothing here looks at the world, and nothing asks this room yet: Reds is made for a gate
-// before sending, Rows and History for pages, Untold for a watch.
+// Nothing here looks at the world: that is the watch of package monitor, which tells what
+// is Untold. Reds is for the gate before sending, Rows and History for pages.
 package standing
