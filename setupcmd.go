@@ -192,7 +192,7 @@ func (c *setupCommand) lines() (string, error) {
 		line("key", c.DNSKey)
 		line("algorithm", c.DNSAlgorithm)
 		if c.DNSSecretFile != "" {
-			line("secret_file", secretName)
+			line("secret_file", setup.SecretName)
 		}
 	} else if c.DNSServer+c.DNSKey+c.DNSSecretFile != "" {
 		return "", usage(errors.New("--dns-server, --dns-key and --dns-secret-file need --provider"), "as --provider rfc2136")

@@ -97,11 +97,30 @@ func (d *setupDesk) Password(question string) (string, error) {
 		return "", nil
 	}
 	fmt.Fprintf(d.err, "\n%s\n", question)
+	return d.unseen(func() (string, error) { return askPassword(d.tty, d.err) })
+}
+
+// Secret implements setup.Desk.
+func (d *setupDesk) Secret(question string) (string, error) {
+	d.line.clear()
+	if d.tty == nil {
+		return "", setup.ErrNobody
+	}
+	fmt.Fprintf(d.err, "\n%s: ", question)
+	return d.unseen(func() (string, error) {
+		text, err := term.ReadPassword(int(d.tty.Fd()))
+		fmt.Fprintln(d.err)
+		return strings.TrimSpace(string(text)), err
+	})
+}
+
+// unseen reads what is typed without showing it.
+func (d *setupDesk) unseen(from func() (string, error)) (string, error) {
 	before, err := term.GetState(int(d.tty.Fd()))
 	if err != nil {
 		return "", err
 	}
-	text, err := d.read(func() (string, error) { return askPassword(d.tty, d.err) })
+	text, err := d.read(from)
 	if d.ctx.Err() != nil {
 		err = errors.Join(err, term.Restore(int(d.tty.Fd()), before)) // what is typed is to be seen again
 	}

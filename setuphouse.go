@@ -27,9 +27,6 @@ import (
 	"github.com/allgreen-mail/allgreen/world"
 )
 
-// secretName is the file beside the configuration with the secret of [dns].
-const secretName = "dns-secret"
-
 // setupHouse is our server and its configuration as setup sees them: over the
 // administration socket, whoever runs the server.
 type setupHouse struct {
@@ -138,7 +135,7 @@ func (h *setupHouse) Configure(text, secret string) error {
 		return noInput(err, "run it as root, or name another place with --config")
 	}
 	if secret != "" {
-		if err := os.WriteFile(filepath.Join(dir, secretName), []byte(secret+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, setup.SecretName), []byte(secret+"\n"), 0o600); err != nil {
 			return noInput(err, "run it as root, or name another place with --config")
 		}
 	}
@@ -210,7 +207,7 @@ func (h *setupHouse) install(ctx context.Context) (bool, error) {
 	if err != nil || !yes {
 		return false, err
 	}
-	return true, s.install(ctx, h.path, filepath.Join(filepath.Dir(h.path), secretName))
+	return true, s.install(ctx, h.path, filepath.Join(filepath.Dir(h.path), setup.SecretName))
 }
 
 // close ends a server of this process.

@@ -46,6 +46,7 @@ func (s *script) Tell(n Note)                     { s.said = append(s.said, n.Te
 func (s *script) Say(text string)                 { s.said = append(s.said, text) }
 func (s *script) Wait(string)                     {}
 func (s *script) Confirm(string) (bool, error)    { return false, nil }
+func (s *script) Secret(string) (string, error)   { return "", nil }
 func (s *script) Password(string) (string, error) { return "", nil }
 
 func (s *script) Ask(question, usual string) (string, error) {

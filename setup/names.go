@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/world"
 )
 
 // nameAll is the second stage: the configuration, a server with its keys, and somebody
@@ -87,9 +89,13 @@ func (s *Setup) compareConfiguration(settings Settings, out *Outcome) {
 
 // writeConfiguration asks for what is not known, and writes the first one.
 func (s *Setup) writeConfiguration(ctx context.Context, out *Outcome) error {
-	hostname, err := s.askHostname()
+	hostname, err := s.askHostname(ctx)
 	if err != nil {
 		return err
+	}
+	if s.leadsElsewhere(ctx, hostname) {
+		out.stop(hostname.String()+" leads to another machine today", "give this server a name of its own, as", "--hostname "+s.freeName(ctx))
+		return nil
 	}
 	admin, err := s.askAdmin()
 	if err != nil {
@@ -98,6 +104,9 @@ func (s *Setup) writeConfiguration(ctx context.Context, out *Outcome) error {
 	if admin.IsZero() {
 		out.stop("somebody must read the mail for postmaster and the alerts", "say who, as", "--admin you@"+s.Domain.String())
 		return nil
+	}
+	if err := s.askPublisher(ctx); err != nil {
+		return err
 	}
 	text := Configuration(hostname, s.Domain, admin, s.Data, quoted(s.machine.addresses), s.Answers.Lines)
 	s.Desk.Say(s.House.Path() + " is to say:\n\n" + indent(text))
@@ -127,11 +136,11 @@ func Configuration(hostname, domain mail.Domain, admin mail.Address, data, addre
 
 // askHostname takes the name that the address has already, if it is the domain's, or
 // else proposes the usual one.
-func (s *Setup) askHostname() (mail.Domain, error) {
+func (s *Setup) askHostname(ctx context.Context) (mail.Domain, error) {
 	if !s.Answers.Hostname.IsZero() {
 		return s.Answers.Hostname, nil
 	}
-	usual := "mx." + s.Domain.String()
+	usual := s.freeName(ctx)
 	for _, name := range s.machine.names {
 		if name.IsSubdomainOf(s.Domain.Registrable()) {
 			usual = name.String()
@@ -145,6 +154,24 @@ func (s *Setup) askHostname() (mail.Domain, error) {
 		text = usual
 	}
 	return mail.ParseDomain(text)
+}
+
+// freeName is a usual name that does not lead to another machine today: a live domain has
+// its mail at such a one.
+func (s *Setup) freeName(ctx context.Context) string {
+	for _, label := range []string{"mx", "mail", "mx1", "mx2", "smtp"} {
+		name := mail.MustParseDomain(label + "." + s.Domain.String())
+		if !s.leadsElsewhere(ctx, name) {
+			return name.String()
+		}
+	}
+	return "allgreen." + s.Domain.String()
+}
+
+// leadsElsewhere reports whether a name has addresses that are not ours.
+func (s *Setup) leadsElsewhere(ctx context.Context, name mail.Domain) bool {
+	ips, err := world.LookupHost(ctx, s.World, name)
+	return err == nil && slices.ContainsFunc(ips, func(ip netip.Addr) bool { return !slices.Contains(s.machine.addresses, ip) })
 }
 
 func (s *Setup) askAdmin() (mail.Address, error) {

@@ -28,12 +28,12 @@ func (s *Setup) publish(ctx context.Context) (Outcome, error) {
 		return out, err
 	}
 	if len(one.Changes()) > 0 {
-		var b strings.Builder
-		one.WriteDiff(&b, false)
-		s.Desk.Say(b.String())
 		if by.Provider == nil || s.Answers.ByHand {
 			err = s.byHand(ctx, one, &out)
 		} else {
+			var b strings.Builder
+			one.WriteDiff(&b, false)
+			s.Desk.Say(b.String())
 			err = s.byProvider(ctx, by, one, &out)
 		}
 		if err != nil || out.Stop {
@@ -100,9 +100,20 @@ func (s *Setup) byHand(ctx context.Context, one *Comparison, out *Outcome) error
 			records = append(records, finding.Record{Name: c.After.Name.String(), Type: c.After.Type, Value: v})
 		}
 	}
-	s.Desk.Say("Put these records into the zone, with the form of your DNS provider or\nas a piece of its zone file:\n\n" + identity.Fragment(s.Domain, records))
-	s.Desk.Say("Or copy them from here: the name, its type, the value.\n\n" + table(records))
+	if text := one.replaced(); text != "" {
+		s.Desk.Say("Some records are there already. - is what to take away, + what to put\nin its place; what has = or ! stays as it is.\n\n" + text)
+	}
+	s.Desk.Say("Put these records into the zone, as a piece of its zone file:\n\n" + identity.Fragment(s.Domain, records))
+	question := "Enter looks whether they are there, t shows them one by one, for a form"
 	for {
+		text, err := s.Desk.Ask(question, "")
+		nobody := errors.Is(err, ErrNobody)
+		if err != nil && !nobody {
+			return err
+		}
+		if nobody || text == "t" {
+			s.Desk.Say("Or copy them from here, one by one:\n\n" + table(records))
+		}
 		missing, err := zone.Missing(ctx, s.World, one.Zone, one.Changes())
 		if err != nil {
 			return err
@@ -110,15 +121,24 @@ func (s *Setup) byHand(ctx context.Context, one *Comparison, out *Outcome) error
 		if len(missing) == 0 {
 			return nil
 		}
-		_, err = s.Desk.Ask(fmt.Sprintf("%d are not to be seen yet, as %s. Enter looks again", len(missing), missing[0]), "")
-		if errors.Is(err, ErrNobody) {
+		if nobody {
 			out.stop(fmt.Sprintf("%d sets of records are to be published", len(one.Changes())), "publish them, then run it again; it goes on from here")
 			return nil
 		}
-		if err != nil {
-			return err
+		question = fmt.Sprintf("Not to be seen yet: %s, and %d more.\nEnter looks again, t shows them one by one", strings.TrimSuffix(missing[0].String(), "."), len(missing)-1)
+	}
+}
+
+// replaced shows what is there and changes, or stays in the way.
+func (c *Comparison) replaced() string {
+	var b strings.Builder
+	for _, step := range c.Steps {
+		switch step.Status {
+		case zone.Merge, zone.Replace, zone.Keep:
+			writeStep(&b, step)
 		}
 	}
+	return b.String()
 }
 
 // table is for forms: nothing is cut, and every part stands in its own line.

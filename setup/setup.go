@@ -67,6 +67,9 @@ type Settings struct {
 	Submit    netip.AddrPort // where mail programs hand in, STARTTLS; not valid: nowhere
 }
 
+// SecretName is the file beside the configuration that holds the secret of [dns].
+const SecretName = "dns-secret"
+
 // ErrNoConfiguration is the error of House.Settings where there is none.
 var ErrNoConfiguration = errors.New("there is no configuration yet")
 
@@ -126,8 +129,10 @@ type Desk interface {
 	// Ask asks and gives the answer; an empty one takes what is usual. The error wraps
 	// ErrNobody where nobody can be asked; then usual is given, which may be empty.
 	Ask(question, usual string) (string, error)
-	// Password asks twice for a secret; "" has one made.
+	// Password asks twice for a new password; "" has one made.
 	Password(question string) (string, error)
+	// Secret asks for a secret that exists.
+	Secret(question string) (string, error)
 	// Confirm asks for a yes. Scripts say it beforehand.
 	Confirm(question string) (bool, error)
 	// Wait shows, on one line that rewrites itself, what is being waited for; "" ends it.
