@@ -26,7 +26,7 @@ var Schema = store.Schema{Name: "exhibit", Versions: []store.Version{{SQLite: ta
 const (
 	Keeps   = 30 * 24 * time.Hour
 	MaxSize = 1 << 20 // octets of one document
-	most    = 10_000  // exhibits at a time
+	most    = 2000    // exhibits at a time
 )
 
 // The errors that callers tell apart. All others are temporary.

@@ -84,6 +84,8 @@ func (r *recipient) test(ctx context.Context, s *Session, to mail.Address) (v Ve
 		return reject(550, unknownMailbox, "recipient.test-over", "this test address took mail for an hour, which is over: make a new one"), true
 	case errors.Is(err, testaddress.ErrFull):
 		return reject(550, unknownMailbox, "recipient.test-full", "this test address has had its messages: make a new one"), true
+	case errors.Is(err, testaddress.ErrBusy):
+		return postpone(451, laterSystem, "recipient.test-busy", "many test messages are being judged: try again in some minutes"), true
 	case err != nil:
 		return postpone(451, laterSystem, "recipient.unavailable", "the test address cannot be looked up now").with(err.Error()), true
 	case s.Size > testaddress.MaxSize:

@@ -20,6 +20,7 @@ var (
 	ErrNone    = errors.New("there is no such test address")
 	ErrOver    = errors.New("the test address takes no more mail: its hour is over")
 	ErrFull    = errors.New("the test address has taken all the messages that it takes")
+	ErrBusy    = errors.New("too many test messages wait for their verdict")
 	ErrTooMany = errors.New("too many test addresses were made: try again later")
 )
 
@@ -70,8 +71,8 @@ func (b *Book) Make(ctx context.Context, client netip.Addr) (Address, error) {
 	return a, nil
 }
 
-// Find reports whether mail to an address is to be judged: nil, ErrNone, ErrOver or
-// ErrFull, or a failure.
+// Find reports whether mail to an address is to be judged: nil, ErrNone, ErrOver,
+// ErrFull or, for now, ErrBusy, or a failure.
 func (b *Book) Find(tx *store.Tx, to mail.Address) error {
 	if !IsLike(to) {
 		return ErrNone
@@ -89,6 +90,21 @@ func (b *Book) Find(tx *store.Tx, to mail.Address) error {
 		return ErrOver
 	case messages >= MaxMessages:
 		return ErrFull
+	}
+	return b.hasRoom(tx)
+}
+
+// maxWaiting is how many messages may wait for their verdict: what strangers send must not
+// fill the disk.
+const maxWaiting = 64
+
+func (b *Book) hasRoom(tx *store.Tx) error {
+	var waiting int
+	if err := tx.Row(`SELECT COUNT(*) FROM testaddress_message WHERE body IS NOT NULL`).Scan(&waiting); err != nil {
+		return fmt.Errorf("count the test messages: %w", err)
+	}
+	if waiting >= maxWaiting {
+		return ErrBusy
 	}
 	return nil
 }

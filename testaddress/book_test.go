@@ -223,6 +223,30 @@ func TestProcessGone(t *testing.T) {
 	first.await(a.ID, 1)
 }
 
+// TestWaitingIsBounded has nobody judge, and messages come.
+func TestWaitingIsBounded(t *testing.T) {
+	d := newDesk(t, storetest.Open(t, testaddress.Schema))
+	var busy bool
+	for range 20 {
+		a := d.make()
+		for range testaddress.MaxMessages {
+			switch err := d.find(a.Address); {
+			case errors.Is(err, testaddress.ErrBusy):
+				busy = true
+			case err != nil:
+				t.Fatal(err)
+			}
+			if busy {
+				return
+			}
+			if err := d.put(a.Address, letter); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Error("a hundred messages wait")
+}
+
 func TestIsLike(t *testing.T) {
 	for address, want := range map[string]bool{
 		"test-abcdefghij234567abcd@ours.example":  true,
