@@ -74,6 +74,7 @@ func functions() template.FuncMap {
 		"lines": cleanLines,
 
 		"kindClass": kindClass,
+		"itemNote":  itemNote,
 	}
 }
 

@@ -120,6 +120,8 @@ func (s *Site) routes() []route {
 		{"GET /check/{target}", open, s.checkTarget},
 		{"POST /check/{target}", open, s.checkOnceMore},
 		{"GET /check/{target}/events", open, s.checkEvents},
+		{"GET /checklist", admin, s.checklist},
+		{"POST /checklist/{act}", admin, s.markItem},
 		{"GET /test", open, s.testForm},
 		{"POST /test", open, s.makeTest},
 		{"GET /test/{id}", public, s.test}, // whoever knows the id
@@ -198,6 +200,7 @@ var places = []place{
 	{"/accounts", "Accounts", admin},
 	{"/domains", "Domains", admin},
 	{"/backups", "Backups", admin},
+	{"/checklist", "Checklist", admin},
 	{"/lab", "The lab", admin},
 }
 
