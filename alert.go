@@ -60,10 +60,16 @@ func (s *server) writeAlert(ctx context.Context, subject, text string, about mai
 
 // writeAlertAlso is writeAlert with something else in the same transaction.
 func (s *server) writeAlertAlso(ctx context.Context, subject, text string, about mail.TraceID, also func(*store.Tx) error) error {
+	return s.writeToOwner(ctx, 0, subject, text, about, also)
+}
+
+// writeToOwner is writeAlertAlso to the owner of an account; to the administrator where it
+// is gone or 0.
+func (s *server) writeToOwner(ctx context.Context, owner account.ID, subject, text string, about mail.TraceID, also func(*store.Tx) error) error {
 	host, now := s.identity.Statement().Hostname, s.world.Now()
 	var to account.Target
 	err := s.store.Read(ctx, func(tx *store.Tx) (err error) {
-		to, err = s.accounts.Standing(tx, 0)
+		to, err = s.accounts.Standing(tx, owner)
 		return err
 	})
 	if err != nil {

@@ -29,7 +29,7 @@ var plan = map[string]int{
 	"mailauth/arc": 3, "mailauth/authres": 3,
 	"identity": 4, "account": 4, "suppression": 4, "mailbox": 4, "queue": 4,
 	"journal": 4, "vacation": 4, "testaddress": 4, "exhibit": 4, "feedback": 4, "standing": 4, "bench": 4,
-	"check": 5, "policy": 5, "accept": 5, "dialogue": 5,
+	"check": 5, "gate": 5, "policy": 5, "accept": 5, "dialogue": 5,
 	"receive": 6, "submit": 6, "deliver": 6, "monitor": 6, "setup": 6, "backup": 6, "transfer": 6, "list": 6,
 	"imap": 7, "imap/syntax": 3, "imap/inflate": 3, "pop3": 7, "managesieve": 7, "web": 7,
 	"backup/repository": 6, "dialogue/dialoguetest": 6,

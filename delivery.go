@@ -25,7 +25,7 @@ type delivery struct {
 // themselves.
 func (s *server) deliverOptions(ctx context.Context, c *config.Config) (deliver.Options, error) {
 	o := deliver.Options{
-		Store: s.store, Queue: s.queue, World: s.world, HELO: s.identity.HELO, Reports: &deliver.Owners{Store: s.store, World: s.world, Accounts: s.accounts, Accept: s.accept}, Alert: s.alertDelivery, Refused: s.noteRefused, Log: s.log,
+		Store: s.store, Queue: s.queue, World: s.world, HELO: s.identity.HELO, Reports: &deliver.Owners{Store: s.store, World: s.world, Accounts: s.accounts, Accept: s.accept}, Alert: s.alertDelivery, Refused: s.noteRefused, Gate: s.gate.onDelivery, Log: s.log,
 	}
 	for _, a := range c.Egress() {
 		o.Egress = append(o.Egress, a.IP)

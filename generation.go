@@ -91,7 +91,7 @@ func (g *generation) build() (err error) {
 	}
 	g.submit = submit.New(submit.Options{
 		Store: s.store, Accounts: s.accounts, Keys: s.identity, Accept: s.accept, Queue: s.queue, World: s.world,
-		Hostname: c.Hostname, MaxSize: int64(c.Receive.MaxSize), Watch: watch(c), Alert: s.alertHeld, Log: g.log,
+		Hostname: c.Hostname, MaxSize: int64(c.Receive.MaxSize), Watch: watch(c), Alert: s.alertHeld, Gate: s.gate.onSubmit, Log: g.log,
 	})
 	g.doors = slices.Concat(g.mailDoors(), g.readingDoors(), g.webDoors())
 	return nil

@@ -17,6 +17,7 @@ func (s *server) questions() []web.Question {
 		{Name: "certificates", Ask: s.askCertificates},
 		{Name: "queue", Ask: s.askQueue},
 		{Name: "edge", Ask: s.edge.ask, Advisory: true},
+		{Name: "gate", Ask: s.gate.ask, Advisory: true},
 		{Name: "watch", Ask: s.askWatch, Advisory: true},
 	}
 }

@@ -76,6 +76,7 @@ func (s *server) change(ctx context.Context, next *config.Config) error {
 	s.edge.change(edgeSources(next, s.world))
 	s.upkeep.Wake()
 	s.watch.Configure(s.watchSettings(next))
+	s.gate.look()
 	s.board.keep(g.names())
 	s.retired.Go(func() { before.retire(s.stopping) })
 	return nil

@@ -20,6 +20,7 @@ import (
 	"github.com/allgreen-mail/allgreen/config"
 	"github.com/allgreen-mail/allgreen/deliver"
 	"github.com/allgreen-mail/allgreen/exhibit"
+	"github.com/allgreen-mail/allgreen/gate"
 	"github.com/allgreen-mail/allgreen/identity"
 	"github.com/allgreen-mail/allgreen/journal"
 	"github.com/allgreen-mail/allgreen/mail"
@@ -59,6 +60,7 @@ type server struct {
 	jobs     *web.Jobs
 	tests    *testaddress.Book
 	edge     *edgeWatch
+	gate     *gatekeeper
 	upkeep   *setup.Upkeep
 	reading  *reading
 	watch    *monitor.Monitor
@@ -88,7 +90,7 @@ type serverOptions struct {
 func schemas() []store.Schema {
 	return []store.Schema{
 		identity.Schema, account.Schema, mailbox.Schema, journal.Schema, queue.Schema, policy.Schema, submit.Schema, deliver.Schema, transfer.Schema, backup.Schema,
-		vacation.Schema, web.Schema, pages.Schema, standing.Schema, monitor.Schema, setup.ChecklistSchema,
+		vacation.Schema, web.Schema, pages.Schema, standing.Schema, gate.Schema, monitor.Schema, setup.ChecklistSchema,
 		testaddress.Schema, exhibit.Schema,
 	}
 }
@@ -193,6 +195,7 @@ func (s *server) openState(ctx context.Context, c *config.Config) (err error) {
 		return err
 	}
 	s.watch = s.newWatch(c)
+	s.gate = newGatekeeper(s)
 	out, err := s.deliverOptions(ctx, c)
 	s.delivery = newDelivery(s, out)
 	return err
@@ -257,6 +260,7 @@ func (s *server) runParts(ctx context.Context) {
 	run("memory", s.giveBackMemory)
 	run("backup", s.backups.Run)
 	run("watch", s.watch.Run)
+	run("gate", s.gate.run)
 }
 
 // sweepEvery is how often what nobody needs any more is removed.

@@ -18,6 +18,7 @@ type Config struct {
 	Domains      []mail.Domain `toml:"domains"`
 	Admin        mail.Address  `toml:"admin"`
 	AdminOutside bool          `toml:"admin_outside"`
+	Gate         string        `toml:"gate"` // hold, warn, off
 	Data         string        `toml:"data,path,restart"`
 	Addresses    []netip.Addr  `toml:"addresses"`
 	Named        []Address     `toml:"address"`

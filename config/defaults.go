@@ -25,6 +25,7 @@ func Defaults() *Config {
 		Deliver: Deliver{Smarthost: Smarthost{Port: 587}},
 		Backup:  Backup{Times: []string{"03:15"}, KeepDaily: 7, KeepWeekly: 4, KeepMonthly: 6},
 		Watch:   Watch{Every: time.Hour, Smarthost: Smarthost{Port: 587}},
+		Gate:    "hold",
 		Log:     Log{Level: "info", Format: "text"},
 	}
 }

@@ -314,6 +314,7 @@ func (j *judgement) places() {
 		j.b.note("receive.help", "help wants an https address, or a mail address, without spaces")
 	}
 	j.backups()
+	j.word("gate", j.Gate, "hold", "warn", "off")
 	j.word("log.level", j.Log.Level, "debug", "info", "warn", "error")
 	j.word("log.format", j.Log.Format, "text", "json")
 	j.positive()

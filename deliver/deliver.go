@@ -32,7 +32,10 @@ type Options struct {
 	// Refused is told how many recipients of an origin were refused for good: a burst of
 	// them is what a stolen password looks like. Nil: nobody is told.
 	Refused func(ctx context.Context, origin string, recipients int)
-	Log     *slog.Logger // nil: nowhere
+	// Gate may stop a message before anybody is talked to, for what is known of our own
+	// addresses and domains. Nil: none does.
+	Gate func(ctx context.Context, j *queue.Job, passages []Passage) Verdict
+	Log  *slog.Logger // nil: nowhere
 }
 
 // Timeouts bound the phases of a dialogue; zero: what RFC 5321 section 4.5.3.2 says.

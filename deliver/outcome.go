@@ -23,6 +23,9 @@ const (
 // settlement decides what becomes of an attempt: which recipients are done, when the
 // others are tried again, what the journal and the owner are told.
 func (d *Deliverer) settlement(ctx context.Context, a *attempt) settlement {
+	if a.hold != "" {
+		return d.heldSettlement(a)
+	}
 	now := d.options.World.Now()
 	schedule := d.options.Queue.Schedule()
 	attempts := a.job.Attempts + 1
@@ -83,7 +86,7 @@ func retryAt(s queue.Schedule, now time.Time, attempts int, already time.Time, t
 	if at.IsZero() {
 		at = s.Next(now, attempts)
 	}
-	if t.ours {
+	if t.ours && t.retryBy.IsZero() {
 		return now.Add(retryOurs)
 	}
 	if !t.retryBy.IsZero() && t.retryBy.Before(at) && t.retryBy.After(now) {

@@ -22,8 +22,9 @@ type attempt struct {
 	transcript string
 	host       string // who was talked to; "" when nobody was
 	channel    string
-	dsn        bool // the server sends reports itself
-	tried      bool // something was tried: it counts
+	dsn        bool   // the server sends reports itself
+	tried      bool   // something was tried: it counts
+	hold       string // why the gate holds it, untried; "": it does not
 }
 
 // result is what became of one recipient.

@@ -91,6 +91,9 @@ func (d *Deliverer) try(ctx context.Context, l *lane, c *connection, j queue.Job
 		d.hangUp(ctx, l, c)
 		c = nil
 	}
+	if d.gated(ctx, c, &j) {
+		return c
+	}
 	a := newAttempt(j, d.options.World.Now())
 	for {
 		if c == nil {

@@ -39,18 +39,19 @@ func (q *Queue) Hold(ctx context.Context, s Selection, why string) (Changed, err
 	return c, nil
 }
 
-// Release lets held jobs go: they are due at once. Those in delivery that were to be
-// held when they come back are not.
+// Release lets held jobs go because a person said so: they are due at once, and
+// remember why they were held. Those in delivery that were to be held when they come
+// back are not.
 func (q *Queue) Release(ctx context.Context, s Selection) (Changed, error) {
 	c, err := q.change(ctx, s, WasReleased, "", []State{Held},
-		`UPDATE queue_job SET state = 0, why = '', due = $1`, store.Micros(q.now()))
+		`UPDATE queue_job SET state = 0, released = why, why = '', due = $1`, store.Micros(q.now()))
 	if err != nil {
 		return c, err
 	}
 	s.States = nil
 	where, args := s.where(1)
 	err = q.store.Write(ctx, func(tx *store.Tx) error {
-		n, err := tx.Exec(`UPDATE queue_job SET why = '' WHERE state = 1 AND why <> '' AND `+where, args...)
+		n, err := tx.Exec(`UPDATE queue_job SET released = why, why = '' WHERE state = 1 AND why <> '' AND `+where, args...)
 		c.Busy = int(n)
 		return err
 	})
@@ -58,6 +59,39 @@ func (q *Queue) Release(ctx context.Context, s Selection) (Changed, error) {
 		return c, fmt.Errorf("release messages in delivery: %w", err)
 	}
 	return c, nil
+}
+
+// Resume lets held jobs go because what they were held for is over; the reason is
+// for the journal. Unlike those that a person released they can be held again. It
+// gives how many were still held.
+func (q *Queue) Resume(ctx context.Context, ids []int64, why string) (int, error) {
+	resumed := 0
+	for len(ids) > 0 {
+		some := ids[:min(len(ids), changeBatch)]
+		ids = ids[len(some):]
+		var jobs []Job
+		err := q.store.Write(ctx, func(tx *store.Tx) error {
+			args := padded(some)
+			rows, err := tx.Rows(`UPDATE queue_job SET state = 0, why = '', due = $1 WHERE state = 3 AND id IN (`+
+				placeholders(2, len(args))+`) RETURNING `+jobColumns, append([]any{store.Micros(q.now())}, args...)...)
+			if err != nil {
+				return err
+			}
+			if jobs, err = scanJobs(rows); err != nil || len(jobs) == 0 {
+				return err
+			}
+			tx.Wake(Topic)
+			if q.options.Record == nil {
+				return nil
+			}
+			return q.options.Record(tx, WasReleased, why, jobs)
+		})
+		if err != nil {
+			return resumed, fmt.Errorf("resume messages: %w", err)
+		}
+		resumed += len(jobs)
+	}
+	return resumed, nil
 }
 
 // Retry makes waiting and parked jobs due at once, whatever is known against their

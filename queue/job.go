@@ -49,6 +49,7 @@ type Job struct {
 	Tried       time.Time // the last attempt; zero: none yet
 	Warned      bool      // the delay was reported
 	HeldWhy     string
+	Released    string // why it was held when a person let it go; "": nobody had to
 	LastReply   string // the last answer, or what went wrong, in words
 
 	worker int64
@@ -63,7 +64,7 @@ type Pending struct {
 }
 
 // jobColumns are read by scanJob, in its order.
-const jobColumns = `id, trace, destination, origin, owner, body, size, envelope, state, queued, due, worker, lane, attempts, tried, warned, why, reply`
+const jobColumns = `id, trace, destination, origin, owner, body, size, envelope, state, queued, due, worker, lane, attempts, tried, warned, why, reply, released`
 
 // scanner is a row of a query.
 type scanner interface{ Scan(dest ...any) error }
@@ -73,7 +74,7 @@ func scanJob(row scanner) (Job, error) {
 	var trace, text string
 	var body, queued, due, tried, state, attempts, warned int64
 	err := row.Scan(&j.ID, &trace, &j.Destination, &j.Origin, &j.Owner, &body, &j.Size, &text, &state,
-		&queued, &due, &j.worker, &j.Lane, &attempts, &tried, &warned, &j.HeldWhy, &j.LastReply)
+		&queued, &due, &j.worker, &j.Lane, &attempts, &tried, &warned, &j.HeldWhy, &j.LastReply, &j.Released)
 	if err != nil {
 		return Job{}, err
 	}

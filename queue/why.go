@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/allgreen-mail/allgreen/store"
@@ -55,9 +56,15 @@ func (q *Queue) attempt(ctx context.Context, job int64) (string, time.Time, erro
 	return text, store.FromMicros(at), err
 }
 
+// gateMark begins the reasons of package gate, which lets mail go again by itself.
+const gateMark = "gate: "
+
 // sentence says in one sentence what a job waits for.
 func sentence(j *Job, now time.Time) string {
+	atGate, isGate := strings.CutPrefix(j.HeldWhy, gateMark)
 	switch {
+	case j.State == Held && isGate:
+		return "It is held at the gate: " + atGate // which ends in a command to be copied
 	case j.State == Held:
 		return fmt.Sprintf("It is held until somebody releases or drops it: %s.", j.HeldWhy)
 	case j.State == Leased && j.HeldWhy != "":

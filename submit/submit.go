@@ -44,9 +44,9 @@ type Options struct {
 	MaxSize  int64       // octets of a message; zero: 50 MiB
 	Watch    *Watch      // nil: DefaultWatch
 
-	// Gate may stop a message that is ready to be sent, for the standing of our
-	// addresses say. Nil: none does.
-	Gate func(ctx context.Context, m *Submission) error
+	// Gate may hold the part of a message that is for elsewhere, for what is known of our
+	// own domains: it gives the reason, "" to let it go. Nil: none does.
+	Gate func(ctx context.Context, m *Submission, trace mail.TraceID) string
 	// Alert tells a person that a sender's mail was held. Nil: log and journal only.
 	Alert func(ctx context.Context, a Alert)
 	Log   *slog.Logger // nil: nowhere
@@ -150,6 +150,7 @@ type letter struct {
 	remote  []queue.Recipient
 	charge  *charge
 	why     string    // it is held, one sentence; "": it is not
+	gated   string    // its part for elsewhere is held by the gate, one sentence
 	tripped bool      // it is what made its sender suspect
 	pinned  []string  // what it called itself, and may not: name and address in turn
 	request hash.Hash // of the request so far; nil: Digest is known
@@ -179,10 +180,8 @@ func (s *Submitter) send(ctx context.Context, l *letter) error {
 	if err := s.part(ctx, l); err != nil {
 		return err
 	}
-	if s.o.Gate != nil {
-		if err := s.o.Gate(ctx, &l.Submission); err != nil {
-			return err
-		}
+	if s.o.Gate != nil && len(l.remote) > 0 {
+		l.gated = s.o.Gate(ctx, &l.Submission, l.trace)
 	}
 	if err := s.weigh(ctx, l); err != nil {
 		return err
@@ -402,9 +401,9 @@ func (s *Submitter) commit(ctx context.Context, l *letter, spool *store.Spool) e
 		Remote: queue.Message{
 			Origin: l.Principal.Name, Owner: int64(cmp.Or(l.Principal.Owner, l.Principal.Account)), EnvelopeID: l.EnvelopeID, Return: l.Return,
 			RequireTLS: l.RequireTLS, SMTPUTF8: l.SMTPUTF8, EightBit: l.eightBit(),
-			Held: l.why != "", HeldWhy: l.why, Recipients: l.remote,
+			Held: l.why != "" || l.gated != "", HeldWhy: cmp.Or(l.why, l.gated), Recipients: l.remote,
 		},
-		Events: []journal.Event{l.event()},
+		Events: l.events(),
 		Also: func(tx *store.Tx) error {
 			if err := l.remember(tx); err != nil {
 				return err
@@ -424,6 +423,14 @@ func (s *Submitter) commit(ctx context.Context, l *letter, spool *store.Spool) e
 		}
 	}
 	return err
+}
+
+func (l *letter) events() []journal.Event {
+	all := []journal.Event{l.event()}
+	if why := cmp.Or(l.why, l.gated); why != "" && len(l.remote) > 0 {
+		all = append(all, journal.Event{Kind: journal.Held, From: l.From.String(), Fields: map[string]string{"reason": why}})
+	}
+	return all
 }
 
 func (l *letter) event() journal.Event {

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/allgreen-mail/allgreen/deliver"
+	"github.com/allgreen-mail/allgreen/gate"
+	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/monitor"
+	"github.com/allgreen-mail/allgreen/provider"
+	"github.com/allgreen-mail/allgreen/queue"
+	"github.com/allgreen-mail/allgreen/store"
+	"github.com/allgreen-mail/allgreen/submit"
+)
+
+// gatekeeper stands between the gate and the rest: it has mail held before it is
+// queued and before it is sent, tells those whom it concerns, and lets go what need
+// not wait any more.
+type gatekeeper struct {
+	server *server
+	gate   *gate.Gate
+	woken  chan struct{}
+	open   []string     // keys of the reds when it last looked; only tend touches it
+	looks  atomic.Int32 // at held mail that are still to be made
+}
+
+func newGatekeeper(s *server) *gatekeeper {
+	k := &gatekeeper{server: s, woken: make(chan struct{}, 1)}
+	o := gate.Options{Store: s.store, Providers: provider.New(), Confirm: monitor.Confirm, Now: s.world.Now, Log: s.log}
+	if !s.world.IsMade() { // a made world lives too short to wait in
+		o.FirstLook = k.isFirstLook
+	}
+	k.gate = gate.New(o)
+	k.looks.Store(afterHold)
+	return k
+}
+
+// mode is what the configuration wants now.
+func (k *gatekeeper) mode() string {
+	if now := k.server.now.Load(); now != nil {
+		return now.settings.Gate
+	}
+	return k.server.settings.Gate
+}
+
+// isFirstLook: the watch looks at all of our domains.
+func (k *gatekeeper) isFirstLook(d mail.Domain) bool {
+	now := k.server.now.Load()
+	return now != nil && slices.Contains(now.settings.Domains, d)
+}
+
+// onSubmit holds what nobody is to get: its way does not matter.
+func (k *gatekeeper) onSubmit(ctx context.Context, m *submit.Submission, trace mail.TraceID) string {
+	return k.judge(ctx, gate.Mail{Domain: m.From.Domain}, trace)
+}
+
+// onDelivery holds what waits already, and what only some receivers mind.
+func (k *gatekeeper) onDelivery(ctx context.Context, j *queue.Job, passages []deliver.Passage) deliver.Verdict {
+	if strings.HasPrefix(j.Released, gate.Mark) || k.mode() == "off" {
+		return deliver.Verdict{}
+	}
+	m := gate.Mail{Domain: j.From.Domain, Queued: j.Queued}
+	for _, p := range passages {
+		m.Ways = append(m.Ways, gate.Way(p))
+	}
+	if why := k.judge(ctx, m, j.Trace); why != "" {
+		return deliver.Verdict{Hold: why}
+	}
+	if k.gate.Ask(ctx, m).Wait {
+		return deliver.Verdict{Wait: "the first look at " + j.From.Domain.String() + " is under way"}
+	}
+	return deliver.Verdict{}
+}
+
+// judge gives the reason to hold a message, "" to let it go.
+func (k *gatekeeper) judge(ctx context.Context, m gate.Mail, trace mail.TraceID) string {
+	mode := k.mode()
+	if mode == "off" {
+		return ""
+	}
+	red := k.gate.Ask(ctx, m).Red
+	switch {
+	case red == nil:
+		return ""
+	case mode == "warn":
+		k.server.log.Warn("the message goes, though receivers may refuse it", "trace", trace, "from", m.Domain, "why", red.Text, "check", red.Check)
+		return ""
+	}
+	k.server.log.Warn("the message is held by the gate", "trace", trace, "from", m.Domain, "why", red.Text, "check", red.Check,
+		"release", "allgreen queue release "+string(trace))
+	k.wake()
+	return gate.Why(red, trace)
+}
+
+// look has the standing read and held mail looked at now.
+func (k *gatekeeper) look() {
+	k.gate.Reread()
+	k.wake()
+}
+
+// wake has held mail looked at now.
+func (k *gatekeeper) wake() {
+	k.looks.Store(afterHold)
+	select {
+	case k.woken <- struct{}{}:
+	default:
+	}
+}
+
+// How often held mail is looked at: in any case; when something changes; and, because
+// it is committed only after it was judged, some times after something was held.
+const (
+	tendEvery = 20 * time.Second
+	afterHold = 3
+)
+
+// run tends what is held until the context ends.
+func (k *gatekeeper) run(ctx context.Context) error {
+	tick := time.NewTicker(tendEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		if err := k.tend(ctx); err != nil && ctx.Err() == nil {
+			k.looks.Store(afterHold)
+			k.server.log.Warn("held mail could not be tended and will be again", "error", err)
+		}
+		select {
+		case <-tick.C:
+		case <-k.woken:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// tend lets go what need not wait any more, and tells of the rest.
+func (k *gatekeeper) tend(ctx context.Context) error {
+	var keys []string
+	reds := k.gate.Reds(ctx)
+	if k.mode() == "off" {
+		reds = nil
+	}
+	for i := range reds {
+		keys = append(keys, reds[i].Key())
+	}
+	slices.Sort(keys)
+	holding := keys
+	if k.mode() != "hold" {
+		holding = nil
+	}
+	if !slices.Equal(holding, k.open) {
+		k.looks.Store(afterHold)
+		k.open = holding
+	}
+	if k.looks.Load() <= 0 {
+		return nil
+	}
+	k.looks.Add(-1)
+	if err := k.server.store.Write(ctx, func(tx *store.Tx) error { return gate.Forget(tx, keys) }); err != nil {
+		return fmt.Errorf("forget who was told: %w", err)
+	}
+	held, err := k.sort(ctx, holding)
+	if err != nil {
+		return err
+	}
+	err = k.letGo(ctx, held.done)
+	for _, n := range held.news {
+		err = errors.Join(err, k.tell(ctx, n))
+	}
+	if k.mode() == "warn" {
+		for i := range reds {
+			err = errors.Join(err, k.warn(ctx, &reds[i]))
+		}
+	}
+	return err
+}
+
+func (k *gatekeeper) letGo(ctx context.Context, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	n, err := k.server.queue.Resume(ctx, ids, "the gate is open again")
+	if n > 0 {
+		k.server.log.Info("held mail goes: what it was held for is mended", "messages", n)
+	}
+	return err
+}
+
+// ask is what /readyz says of the gate.
+func (k *gatekeeper) ask(ctx context.Context) error {
+	mode := k.mode()
+	if mode == "off" {
+		return nil
+	}
+	var texts []string
+	for _, r := range k.gate.Reds(ctx) {
+		texts = append(texts, fmt.Sprintf("%s (%s)", r.Text, r.Check))
+	}
+	switch {
+	case len(texts) == 0:
+		return nil
+	case mode == "warn":
+		return fmt.Errorf("receivers may refuse our mail: %s", strings.Join(texts, "; "))
+	}
+	return fmt.Errorf("outgoing mail is held: %s; to see it: allgreen queue list --state held; to let one go: allgreen queue release ID", strings.Join(texts, "; "))
+}
