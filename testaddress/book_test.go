@@ -155,7 +155,9 @@ func TestLife(t *testing.T) {
 			t.Error(err)
 		}
 		var bodies int
-		if err := d.store.Read(t.Context(), func(tx *store.Tx) error { return tx.Row(`SELECT COUNT(*) FROM store_body WHERE size > 0`).Scan(&bodies) }); err != nil || bodies != 0 {
+		if err := d.store.Read(t.Context(), func(tx *store.Tx) error {
+			return tx.Row(`SELECT COUNT(*) FROM store_body WHERE size > 0`).Scan(&bodies)
+		}); err != nil || bodies != 0 {
 			t.Errorf("%d messages are left after their verdict, %v", bodies, err)
 		}
 
