@@ -135,7 +135,7 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 func TestSetup(t *testing.T) {
 	const domain = "fresh.example"
 	f := newFrontier(t, domain)
-	for _, at := range []string{"1 of 5", "2 of 5", "allgreen.toml is to say", "shown this once", "3 of 5", "+ mx." + domain, "sets of records are written", "4 of 5", "5 of 5"} {
+	for _, at := range []string{"1 of 6", "2 of 6", "allgreen.toml is to say", "shown this once", "3 of 6", "+ mx." + domain, "sets of records are written", "4 of 6", "5 of 6", "6 of 6"} {
 		if got := interrupted(t, at, f.setup(domain)...); got.code != exitInterrupted {
 			t.Fatalf("interrupted at %q: exit %d\n%s%s", at, got.code, got.out, got.err)
 		}

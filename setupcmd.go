@@ -38,6 +38,7 @@ type setupCommand struct {
 	Certificate string        `help:"A certificate of your own, as PEM; without one an authority is asked." placeholder:"FILE" and:"certificate"`
 	Key         string        `help:"Its private key." placeholder:"FILE" and:"certificate"`
 	TestTo      string        `help:"An address of yours elsewhere that gets one message; - for none." placeholder:"ADDRESS"`
+	MoveMail    bool          `help:"Move the mail of a domain that has it elsewhere today; --yes alone does not."`
 	Wait        time.Duration `default:"10m" help:"How long to wait for records and messages." placeholder:"DUR"`
 	Yes         bool          `help:"Do not ask: yes to everything, and what is usual for the rest."`
 	Lab         bool          `help:"Do it in the world of the running lab; --config and --data name places for it."`
@@ -146,7 +147,7 @@ func whyNotSetUp(err error, h *setupHouse) error {
 
 // answers are the flags as the engine takes them.
 func (c *setupCommand) answers() (a setup.Answers, err error) {
-	a = setup.Answers{Addresses: c.Address, TestTo: c.TestTo, ByHand: c.Print}
+	a = setup.Answers{Addresses: c.Address, TestTo: c.TestTo, Move: c.MoveMail, ByHand: c.Print}
 	if c.Hostname != "" {
 		if a.Hostname, err = mail.ParseDomain(c.Hostname); err != nil || a.Hostname.Labels() < 2 {
 			return a, usage(fmt.Errorf("%q is no host name", c.Hostname), "--hostname takes a full name: mx.example.com")

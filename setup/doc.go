@@ -10,8 +10,9 @@
 // ports and the resolver. Names writes the configuration, makes the keys and the first
 // account. Records publishes what the domain wants, or shows it for a person to paste, and
 // waits until the domain's own name servers show it. First sends a message to oneself and
-// shows the verdict on it. After them the checks are asked again and again until nothing
-// is left to do, and what only a human can do is listed.
+// shows the verdict on it. Move brings the mail here of a domain that has it elsewhere, if
+// a person wants that. Then the checks are asked again and again until nothing is left to
+// do.
 //
 // A stage looks before it acts, and acts only on what does not hold: running it again is
 // how it is resumed. What was done, when, and how to take it back stands in the State, a

@@ -23,6 +23,7 @@ func Stages() []Stage {
 		{"names", "Names, keys and the first account", (*Setup).nameAll},
 		{"records", "Records in the DNS", (*Setup).publish},
 		{"first", "The first message", (*Setup).sendFirst},
+		{"move", "Mail that goes elsewhere", (*Setup).moveMail},
 		{"check", "The checks", (*Setup).checkAll},
 	}
 }

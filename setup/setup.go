@@ -48,6 +48,7 @@ type Answers struct {
 	Addresses []netip.Addr
 	Password  string // of the first account; "": asked for, or made
 	TestTo    string // an outside address for the first message; "": asked for, "-": none
+	Move      bool   // mail that goes to another server is to come here
 	ByHand    bool   // a person publishes, also where somebody could
 	Lines     string // further lines of a new configuration: TOML
 	Secret    string // of [dns], kept in a file of its own
