@@ -26,7 +26,7 @@ import (
 
 // newWatch makes the watch over our own addresses and domains.
 func (s *server) newWatch(c *config.Config) *monitor.Monitor {
-	m := monitor.New(monitor.Options{Store: s.store, World: s.world, Ours: s.ownAddresses, Log: s.log})
+	m := monitor.New(monitor.Options{Store: s.store, World: s.world, Ours: s.ownAddresses, Annotate: s.upkeep.Annotate, Log: s.log})
 	m.Configure(s.watchSettings(c))
 	return m
 }

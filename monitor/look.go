@@ -271,6 +271,11 @@ func (m *Monitor) look(ctx context.Context, s *Settings, targets []target, only 
 // note keeps what was found at one target, and makes the next appointment.
 func (m *Monitor) note(ctx context.Context, s *Settings, name string, found []finding.Finding, only []string) error {
 	found, silent := spoken(found)
+	for i := range found {
+		if m.Annotate != nil {
+			m.Annotate(&found[i])
+		}
+	}
 	var onTrial []string
 	err := m.Store.Write(ctx, func(tx *store.Tx) error {
 		if _, err := standing.Record(tx, standing.Run{Target: name, Findings: found, Confirm: Confirm, Only: only, Silent: silent}); err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/allgreen-mail/allgreen/check"
+	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/reputation"
 	"github.com/allgreen-mail/allgreen/store"
@@ -24,6 +25,8 @@ type Options struct {
 	// and only DNS and the web are looked at.
 	Ours   func(context.Context) []netip.Addr
 	Checks []check.Check // nil: all
+	// Annotate adds to a finding what only this server knows. Nil: nothing.
+	Annotate func(*finding.Finding)
 }
 
 // Settings are what is watched and who is told. They may change while it runs.

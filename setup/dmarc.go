@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/identity"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailauth/dmarc"
@@ -75,6 +76,25 @@ func (u *Upkeep) DMARC(d mail.Domain) DMARCStep {
 	s.Top = rung.Since.Add(stepTime * time.Duration(dmarc.Reject.Strength()-rung.Policy.Strength()))
 	return s
 }
+
+// Annotate tells in a finding about p=none of a domain of ours when the next policy is
+// planned, or why it waits.
+func (u *Upkeep) Annotate(f *finding.Finding) {
+	d, err := mail.ParseDomain(f.Subject)
+	if f.Check != policyCheck || f.Status != finding.Yellow || err != nil || !slices.Contains(u.Identity.Statement().Domains, d) {
+		return
+	}
+	switch step := u.DMARC(d); {
+	case step.Policy != dmarc.None:
+	case step.Held != "":
+		f.Summary += fmt.Sprintf("; p=%s waits: %s", step.Next, step.Held)
+	case !step.Due.IsZero():
+		f.Summary += fmt.Sprintf("; p=%s is planned for %s", step.Next, step.Due.UTC().Format(time.DateOnly))
+	}
+}
+
+// policyCheck is the check that turns yellow at p=none.
+const policyCheck = "dmarc.policy"
 
 // zoneDMARC is what a zone says of the policy.
 type zoneDMARC struct {

@@ -3,10 +3,13 @@ package setup_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/allgreen-mail/allgreen/check"
+	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailauth/dmarc"
 	"github.com/allgreen-mail/allgreen/setup"
@@ -211,5 +214,34 @@ func TestGentle(t *testing.T) {
 	}
 	if changed != 1 {
 		t.Errorf("%d records changed", changed)
+	}
+}
+
+func TestDMARCAnnotates(t *testing.T) {
+	if !slices.ContainsFunc(check.All(), func(c check.Check) bool { return c.About().ID == "dmarc.policy" }) {
+		t.Fatal("no check has that id")
+	}
+	c := newClimbing(t, true, `_dmarc.example.com. 3600 TXT "v=DMARC1; p=none"`)
+	summary := func(id, subject string, status finding.Status) string {
+		f := finding.Finding{Check: id, Subject: subject, Status: status, Summary: "p=none"}
+		c.Annotate(&f)
+		return f.Summary
+	}
+	if got := summary("dmarc.policy", "example.com", finding.Yellow); got != "p=none" {
+		t.Errorf("before it was looked at: %q", got)
+	}
+	c.after(0)
+	if got, want := summary("dmarc.policy", "example.com", finding.Yellow), "p=none; p=quarantine is planned for 2026-12-22"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	c.reports.say = setup.DMARCVerdict{Known: true, Why: "12 % would fail"}
+	c.after(31 * day)
+	if got := summary("dmarc.policy", "example.com", finding.Yellow); got != "p=none; p=quarantine waits: reports: 12 % would fail" {
+		t.Errorf("%q", got)
+	}
+	for _, other := range []string{summary("dmarc.record", "example.com", finding.Yellow), summary("dmarc.policy", "example.net", finding.Yellow), summary("dmarc.policy", "example.com", finding.Green)} {
+		if other != "p=none" {
+			t.Errorf("%q", other)
+		}
 	}
 }
