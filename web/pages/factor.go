@@ -5,6 +5,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -120,7 +121,8 @@ func (s *Site) takeCode(ctx context.Context, of account.ID, code string) (ok boo
 
 // cipher seals what the database keeps, or a form carries, of secrets.
 func (s *Site) cipher() cipher.AEAD {
-	block, err := aes.NewCipher(s.secret("web second factors"))
+	key := sha256.Sum256(s.secret("web second factors")) // whatever its length
+	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic(err) // a key of another size: our own bug
 	}

@@ -34,6 +34,7 @@ type view struct {
 	Places []place
 	In     bool   // logged in, or in the lab
 	Lab    bool   // there is nothing to log out of
+	Login  bool   // there is a way in, and this is not its page
 	CSRF   string // for the hidden field of forms
 	Again  string // where a page without script looks again by itself; "": nowhere
 	Now    time.Time
@@ -147,7 +148,7 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, name, title string
 func (s *Site) renderStatus(w http.ResponseWriter, r *http.Request, status int, name, title string, data any) {
 	v := visitorOf(r)
 	seen := view{
-		Title: title, Host: s.o.Name.String(), Path: r.URL.Path, Places: s.places(v), In: v.in, Lab: s.o.Open,
+		Title: title, Host: s.o.Name.String(), Path: r.URL.Path, Places: s.places(v), In: v.in, Lab: s.o.Open, Login: s.has("GET /login") && !strings.HasPrefix(r.URL.Path, "/login"),
 		CSRF: s.token(v), Now: s.o.World.Now(), Said: s.said(w, r), Data: data,
 	}
 	if again, ok := data.(Refreshing); ok {
