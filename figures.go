@@ -11,7 +11,7 @@ import (
 
 // figures are what the packages count, for Prometheus.
 func (s *server) figures() []web.Family {
-	return slices.Concat(s.storeFigures(), s.queueFigures(), s.deliveryFigures(), s.reading.figures(), s.certificateFigures(), s.edge.figures(), s.backupFigures(), s.watchFigures())
+	return slices.Concat(s.storeFigures(), s.queueFigures(), s.deliveryFigures(), s.reading.figures(), s.certificateFigures(), s.edge.figures(), s.backupFigures(), s.watchFigures(), s.gate.figures())
 }
 
 // storeFigures show how many transactions share a commit and how many messages a

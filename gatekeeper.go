@@ -17,6 +17,7 @@ import (
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/submit"
+	"github.com/allgreen-mail/allgreen/web"
 )
 
 // gatekeeper stands between the gate and the rest: it has mail held before it is
@@ -72,8 +73,11 @@ func (k *gatekeeper) onDelivery(ctx context.Context, j *queue.Job, passages []de
 	if why := k.judge(ctx, m, j.Trace); why != "" {
 		return deliver.Verdict{Hold: why}
 	}
-	if k.gate.Ask(ctx, m).Wait {
+	switch a := k.gate.Ask(ctx, m); {
+	case a.Wait:
 		return deliver.Verdict{Wait: "the first look at " + j.From.Domain.String() + " is under way"}
+	case a.Unseen:
+		k.server.log.Warn("the message goes before the watch has looked at its domain", "trace", j.Trace, "from", j.From.Domain)
 	}
 	return deliver.Verdict{}
 }
@@ -208,4 +212,14 @@ func (k *gatekeeper) ask(ctx context.Context) error {
 		return fmt.Errorf("receivers may refuse our mail: %s", strings.Join(texts, "; "))
 	}
 	return fmt.Errorf("outgoing mail is held: %s; to see it: allgreen queue list --state held; to let one go: allgreen queue release ID", strings.Join(texts, "; "))
+}
+
+// figures show what stops mail.
+func (k *gatekeeper) figures() []web.Family {
+	return []web.Family{{Name: "gate_reds", Help: "Confirmed reds of our own addresses and domains for which receivers refuse mail.", Shape: web.Gauge,
+		Read: func(emit func(float64, ...string)) {
+			ctx, cancel := context.WithTimeout(context.Background(), figurePatience)
+			defer cancel()
+			emit(float64(len(k.gate.Reds(ctx))))
+		}}}
 }

@@ -60,8 +60,9 @@ type Mail struct {
 
 // Answer is what is to become of a message. The zero value lets it go.
 type Answer struct {
-	Red  *Red // not nil: it is not to leave
-	Wait bool // its domain is being looked at for the first time: not yet
+	Red    *Red // not nil: it is not to leave
+	Wait   bool // its domain is being looked at for the first time: not yet
+	Unseen bool // it has waited for that first look, and goes without
 }
 
 // stale is how old a look may be: where nobody looks any more, what was red once stops
@@ -79,10 +80,11 @@ func (g *Gate) Ask(ctx context.Context, m Mail) Answer {
 			return Answer{Red: &reds[i]}
 		}
 	}
-	if g.o.FirstLook == nil || g.o.Now == nil || m.Domain.IsZero() || m.Queued.IsZero() || looked[m.Domain.String()] {
+	if g.o.FirstLook == nil || g.o.Now == nil || m.Domain.IsZero() || m.Queued.IsZero() || looked[m.Domain.String()] || !g.o.FirstLook(m.Domain) {
 		return Answer{}
 	}
-	return Answer{Wait: g.o.Now().Sub(m.Queued) < firstLook && g.o.FirstLook(m.Domain)}
+	wait := g.o.Now().Sub(m.Queued) < firstLook
+	return Answer{Wait: wait, Unseen: !wait}
 }
 
 // minds reports whether a host belongs to one of these providers.

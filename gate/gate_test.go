@@ -173,8 +173,8 @@ func TestFirstLook(t *testing.T) {
 		t.Error("it does not wait for the first look")
 	}
 	y.clock.pass(3 * time.Minute)
-	if y.gate.Ask(t.Context(), m).Wait {
-		t.Error("it waits for ever")
+	if a := y.gate.Ask(t.Context(), m); a.Wait || !a.Unseen {
+		t.Errorf("it waits for ever, or goes unnoticed: %+v", a)
 	}
 	m.Queued = y.clock.Now()
 	y.look(1, "example.com", "dkim.keys", "found", "example.com", finding.Green)
