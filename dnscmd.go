@@ -207,6 +207,22 @@ func newPublisher(settings *config.Config, w *world.World, replace []string) *se
 	}
 }
 
+// compareWith compares for the running server, as its configuration was read.
+func compareWith(settings *config.Config, w *world.World) web.Comparer {
+	p := newPublisher(settings, w, nil)
+	return func(ctx context.Context, d web.DomainRecords) ([]zone.Step, error) {
+		domain, err := mail.ParseDomain(d.Domain)
+		if err != nil {
+			return nil, err
+		}
+		found, err := p.Compare(ctx, domain, d.Records)
+		if err != nil {
+			return nil, err
+		}
+		return found.Steps, nil
+	}
+}
+
 func (c *comparer) compare(ctx context.Context, d web.DomainRecords) (*setup.Comparison, error) {
 	one, err := c.Compare(ctx, mail.MustParseDomain(d.Domain), d.Records)
 	return one, whyNotPublished(err)

@@ -156,7 +156,7 @@ func (g *generation) webDoors() []*door {
 	admin := web.Administration{
 		Store: s.store, Accounts: s.accounts, Queue: s.queue, Now: s.world.Now, Networks: func(n []netip.Prefix) error { return checkPrefixes(n, g.settings, s.world) },
 		Status: s.status, Reload: s.reload, Records: func() []web.DomainRecords { return recordsOf(s.identity) }, Questions: s.questions(), Metrics: s.metrics,
-		Backups: s.backups, Jobs: s.jobs, Login: g.loginLink, Keyring: keyring{s}, Checklist: checklist{s}, Ladder: climber{s}, Watch: watcher{s},
+		Backups: s.backups, Jobs: s.jobs, Login: g.loginLink, Keyring: keyring{s}, Compare: compareWith(g.settings, s.world), Checklist: checklist{s}, Ladder: climber{s}, Watch: watcher{s},
 		Tests: s.tests,
 	}
 	return []*door{

@@ -60,6 +60,7 @@ type Administration struct {
 	Status    func(context.Context) (ServerStatus, error)
 	Reload    func(context.Context) (Reloaded, error)
 	Records   func() []DomainRecords
+	Compare   Comparer   // nil: nothing can be compared
 	Keyring   Keyring    // nil: there is none
 	Questions []Question // of /readyz
 	Metrics   *Metrics
@@ -78,7 +79,7 @@ func (a Administration) Handler() http.Handler {
 	mux := http.NewServeMux()
 	answer(mux, Status, func(ctx context.Context, _ None) (ServerStatus, error) { return a.Status(ctx) })
 	answer(mux, Reload, func(ctx context.Context, _ None) (Reloaded, error) { return a.Reload(ctx) })
-	answer(mux, DNSRecords, func(context.Context, None) ([]DomainRecords, error) { return a.Records(), nil })
+	addDNS(mux, a.Records, a.Compare)
 	if a.Keyring != nil {
 		addKeyring(mux, a.Keyring)
 	}

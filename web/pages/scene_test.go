@@ -26,6 +26,7 @@ import (
 	"github.com/allgreen-mail/allgreen/testaddress"
 	"github.com/allgreen-mail/allgreen/web"
 	"github.com/allgreen-mail/allgreen/world"
+	"github.com/allgreen-mail/allgreen/zone"
 )
 
 // scene is a site over a server in which everything there is to show has happened.
@@ -104,6 +105,12 @@ func (sc *scene) administration() web.Administration {
 				{Name: "example.com.", Type: "MX", Value: "10 mx.example.com."},
 				finding.TXT("k1._domainkey.example.com.", "v=DKIM1; k=rsa; p="+longKey),
 			}}}
+		},
+		Compare: func(context.Context, web.DomainRecords) ([]zone.Step, error) {
+			return []zone.Step{
+				{Status: zone.Fine, Name: "example.com.", Type: "MX", Present: []string{"10 mx.example.com."}},
+				{Status: zone.Keep, Name: "k1._domainkey.example.com.", Type: "TXT", Present: []string{`"v=DKIM1; p="`}, Note: "something else is there"},
+			}, nil
 		},
 		Keyring:   ring{sc.now},
 		Checklist: ticks{},

@@ -199,6 +199,7 @@ var places = []place{
 	{"/log", "Log", admin},
 	{"/accounts", "Accounts", admin},
 	{"/domains", "Domains", admin},
+	{"/devices", "Devices", admin},
 	{"/backups", "Backups", admin},
 	{"/checklist", "Checklist", admin},
 	{"/lab", "The lab", admin},

@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/allgreen-mail/allgreen/backup"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/web"
 )
@@ -29,6 +30,12 @@ func (sc *scene) examples() map[string][]string {
 		found := call(sc, web.QueueList, web.QueueQuery{QueueSelection: web.QueueSelection{Trace: string(trace)}})
 		return fmt.Sprintf("/queue/%d", found.Entries[0].ID)
 	}
+	taken := func() string {
+		job := call(sc, web.BackupNow, web.None{})
+		_, err := web.Await[backup.Taken](sc.t.Context(), sc.client, job, func(web.JobState) {})
+		must(sc.t, err)
+		return "/backups?act=now&job=" + job.ID
+	}
 	return map[string][]string{
 		"GET /green":              {"/green", "/green?target=example.com"},
 		"GET /green/{check}":      {"/green/dmarc.record?target=example.com"},
@@ -40,6 +47,8 @@ func (sc *scene) examples() map[string][]string {
 		"GET /log":                {"/log", "/log?what=gina%40far.example&kind=received", "/log?what=nobody%40far.example"},
 		"GET /log/{trace}":        {"/log/" + string(sc.deferred)},
 		"GET /accounts/{address}": {"/accounts/anna@example.com", "/accounts/bob@example.com"},
+		"GET /domains/{domain}":   {"/domains/example.com", "/domains/example.com?compare=yes"},
+		"GET /backups":            {"/backups", taken()},
 		"GET /test/{id}":          {"/test/" + made.ID},
 		"GET /static/{file}":      {}, // seen with every page
 		"GET /api/openapi.json":   {},
