@@ -20,8 +20,6 @@ func (s *Site) mailRoutes() []route {
 		{"GET /domains/{domain}", admin, s.domain},
 		{"GET /backups", admin, s.backups},
 		{"POST /backups/{act}", admin, s.backupAct},
-		{"GET /checklist", admin, s.checklist},
-		{"POST /checklist", admin, s.checklistTick},
 		{"GET /devices", admin, s.devices},
 		{"POST /devices/{kind}", admin, s.addSender},
 		{"POST /devices/{kind}/remove", admin, s.removeSender},

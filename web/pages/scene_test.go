@@ -14,6 +14,7 @@ import (
 	"github.com/allgreen-mail/allgreen/account"
 	"github.com/allgreen-mail/allgreen/backup"
 	"github.com/allgreen-mail/allgreen/backup/repository"
+	"github.com/allgreen-mail/allgreen/exhibit"
 	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/journal"
 	"github.com/allgreen-mail/allgreen/mail"
@@ -49,7 +50,7 @@ func newScene(t *testing.T) *scene {
 	sc := &scene{t: t, world: world.None()}
 	sc.now = sc.world.Now()
 	sc.store = storetest.OpenWith(t, store.Options{Clock: sc.world.Now, Schemas: []store.Schema{
-		account.Schema, mailbox.Schema, journal.Schema, queue.Schema, standing.Schema, backup.Schema, testaddress.Schema, web.Schema,
+		account.Schema, mailbox.Schema, journal.Schema, queue.Schema, standing.Schema, backup.Schema, testaddress.Schema, exhibit.Schema, web.Schema,
 	}})
 	sc.accounts = account.Open(sc.store, account.Options{
 		Domains: []mail.Domain{mail.MustParseDomain("example.com")}, Admin: mail.MustParseAddress("anna@example.com"), World: sc.world,

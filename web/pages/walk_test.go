@@ -2,6 +2,7 @@ package pages
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/allgreen-mail/allgreen/backup"
+	"github.com/allgreen-mail/allgreen/exhibit"
+	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/web"
 )
@@ -36,7 +39,11 @@ func (sc *scene) examples() map[string][]string {
 		must(sc.t, err)
 		return "/backups?act=now&job=" + job.ID
 	}
+	report, err := json.Marshal(finding.NewReport("example.com", []finding.Finding{{Check: "mx.count", Group: "mx", Status: finding.Green, Code: "few", Summary: "one MX record"}}))
+	must(sc.t, err)
+	shared := call(sc, web.ExhibitPut, exhibit.Exhibit{Kind: exhibit.Check, Title: "example.com", Document: report})
 	return map[string][]string{
+		"GET /shared/{id}":        {"/shared/" + shared.ID},
 		"GET /green":              {"/green", "/green?target=example.com"},
 		"GET /green/{check}":      {"/green/dmarc.record?target=example.com"},
 		"GET /green/look":         {},
