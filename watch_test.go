@@ -253,6 +253,11 @@ func (v village) saysOnce(t *testing.T, out *outpost) {
 	defer out.mu.Unlock()
 	if alerts != 2 || outside != 2 || len(out.hooks) != 2 {
 		t.Errorf("%d letters to the admin, %d outside, %d hooks; want two of each", alerts, outside, len(out.hooks))
+		for _, h := range out.hooks {
+			for _, c := range h.Changes {
+				t.Logf("%s: %s of %s at %s was %s, is %s since %s, %s", h.Time, c.Check, c.Subject, c.Target, c.From, c.To, c.Since, c.Time)
+			}
+		}
 	}
 	history := allgreen(t, "", "watch", "--lab", "--history", "rdns.forward-confirmed")
 	if history.code != 0 || strings.Count(history.out, "-> green ok") == 0 || strings.Count(history.out, "-> red x") == 0 {

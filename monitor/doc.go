@@ -12,7 +12,7 @@
 //
 // Every domain, the host name and every address that mail leaves from are looked at so
 // often that a change is seen, confirmed and told within Settings.Every. What looks
-// different than before is on trial: its check alone is asked again, a twelfth of that
+// different than before is on trial: its check alone is asked again, a twenty-fourth of that
 // time later, until it was seen Confirm times one after the other. Whatever flaps stays
 // on trial, and is asked no more often than maxTrials times between two full looks.
 //

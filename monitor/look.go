@@ -31,6 +31,9 @@ const (
 
 // watch looks whenever it is time, until the context ends.
 func (m *Monitor) watch(ctx context.Context) {
+	if err := m.owe(ctx, m.settings.Load()); err != nil && ctx.Err() == nil { // what the last process did not come to
+		m.Log.Warn("whom the watch owes a letter could not be noted", "error", err)
+	}
 	for ctx.Err() == nil {
 		if err := m.adopt(ctx); err != nil && ctx.Err() == nil {
 			m.Log.Warn("the watch cannot read what it knows", "error", err)

@@ -58,6 +58,7 @@ type Monitor struct {
 	settings atomic.Pointer[Settings]
 	schedule schedule
 	turn     chan struct{} // one look at a time
+	waited   int           // looks since changes wait for others; of whoever has the turn
 	changed  chan struct{} // the settings, or what is on trial
 	speaker  speaker
 	lease    lease

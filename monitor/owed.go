@@ -3,6 +3,7 @@ package monitor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,15 +17,24 @@ const (
 	keepOwed    = 7 * 24 * time.Hour
 )
 
+// gathering is for how many looks at what is on trial a change waits for others that may
+// have the same cause: a name that goes in the middle of a look is seen by half of it.
+const gathering = 3
+
 // owe hands what nobody was told of to all channels: from now on it is theirs to tell.
 func (m *Monitor) owe(ctx context.Context, s *Settings) error {
-	owed := 0
+	owed, waits := 0, m.waited < gathering && m.schedule.hasTrials()
+	m.waited++
 	err := m.Store.Write(ctx, func(tx *store.Tx) error {
+		owed = 0
 		changes, err := standing.Untold(tx, maxGathered)
-		owed = len(changes)
-		if err != nil || owed == 0 {
+		if err != nil || len(changes) == 0 {
 			return err
 		}
+		if waits {
+			return errGathers
+		}
+		owed = len(changes)
 		for _, channel := range s.Channels {
 			if err := addNotes(tx, channel.Name, changes); err != nil {
 				return err
@@ -32,12 +42,19 @@ func (m *Monitor) owe(ctx context.Context, s *Settings) error {
 		}
 		return standing.Told(tx, changes)
 	})
+	if errors.Is(err, errGathers) {
+		return nil
+	}
+	m.waited = 0
 	if err == nil && owed > 0 {
 		m.Log.Info("the watch saw changes", "changes", owed)
 		poke(m.speaker.poked)
 	}
 	return err
 }
+
+// errGathers ends a transaction that has nothing to write yet.
+var errGathers = errors.New("more may come")
 
 func addNotes(tx *store.Tx, channel string, changes []standing.Change) error {
 	for _, c := range changes {

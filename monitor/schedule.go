@@ -2,17 +2,19 @@ package monitor
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
 
 // How long it takes to be sure: two more looks, each a part of Every after the one
-// before. The full looks leave room for them, and vary, so that servers that were started
-// together do not knock at the same lists together for ever.
+// before. The full looks leave room for them and for as many again, until what belongs
+// together is sure as well; and they vary, so that servers that were started together do
+// not knock at the same lists together for ever.
 const (
-	trialsPerEvery = 12
+	trialsPerEvery = 24
 	shortest       = 70 // percent of Every between two full looks
-	longest        = 80
+	longest        = 78
 	maxTrials      = 5
 )
 
@@ -48,7 +50,7 @@ func (s *schedule) add(name string, seen time.Time, onTrial []string, now time.T
 		s.targets = map[string]*appointment{}
 	}
 	soon := now.Add(min(settle, every/trialsPerEvery))
-	a := &appointment{full: soon, only: onTrial}
+	a := &appointment{full: soon, only: slices.Clone(onTrial)}
 	if len(onTrial) > 0 {
 		a.trial = soon
 	}
@@ -101,6 +103,18 @@ func (s *schedule) next() (at time.Time) {
 	return at
 }
 
+// hasTrials reports whether anything is on trial that will be looked at soon.
+func (s *schedule) hasTrials() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.targets {
+		if !a.trial.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
 // due are the targets to be looked at now: fully, or with some checks only.
 func (s *schedule) due(now time.Time) (full map[string]bool, trials map[string][]string) {
 	s.mu.Lock()
@@ -111,13 +125,15 @@ func (s *schedule) due(now time.Time) (full map[string]bool, trials map[string][
 		case !a.full.After(now):
 			full[name] = true
 		case !a.trial.IsZero() && !a.trial.After(now):
-			trials[name] = a.only
+			trials[name] = slices.Clone(a.only)
 		}
 	}
 	return full, trials
 }
 
-// looked notes a look at a target, and the checks that are on trial after it.
+// looked notes a look at a target, and the checks that are on trial after it. They are
+// asked at the other targets as well: one cause shows at several, and half of them may have
+// been looked at before it came.
 func (s *schedule) looked(name string, fully bool, onTrial []string, now time.Time, every time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,9 +145,27 @@ func (s *schedule) looked(name string, fully bool, onTrial []string, now time.Ti
 	if fully {
 		a.full, a.trials = now.Add(period(every)), 0
 	}
-	a.trial, a.only = time.Time{}, onTrial
-	if len(onTrial) > 0 && a.trials < maxTrials {
-		a.trial = now.Add(every / trialsPerEvery)
+	a.trial, a.only = time.Time{}, nil
+	if len(onTrial) == 0 || a.trials >= maxTrials {
+		return
+	}
+	for _, other := range s.targets {
+		other.retry(onTrial, now.Add(every/trialsPerEvery))
+	}
+}
+
+// retry has some checks asked again at a time, with those that wait already.
+func (a *appointment) retry(checks []string, at time.Time) {
+	if a.trials >= maxTrials {
+		return
+	}
+	if a.trial.IsZero() || a.trial.After(at) {
+		a.trial = at
+	}
+	for _, id := range checks {
+		if !slices.Contains(a.only, id) {
+			a.only = append(a.only, id)
+		}
 	}
 }
 
