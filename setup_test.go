@@ -59,9 +59,15 @@ type frontier struct {
 
 func newFrontier(t *testing.T, domains ...string) frontier {
 	t.Helper()
+	return newFrontierIn(t, freshZone, domains...)
+}
+
+// newFrontierIn is newFrontier for domains that have something already.
+func newFrontierIn(t *testing.T, zone string, domains ...string) frontier {
+	t.Helper()
 	zones, o, names := map[string]string{}, lab.Options{}, []string{}
 	for _, d := range domains {
-		zones[d] = freshZone
+		zones[d] = zone
 	}
 	n := peer.BIND(t, zones)
 	for i, d := range domains {
@@ -189,6 +195,36 @@ func TestSetupByHand(t *testing.T) {
 	settings, err := config.Read(filepath.Join(f.dir, "allgreen.toml"))
 	if err != nil || words(settings.Domains) != "fresh.example, second.example" {
 		t.Errorf("%v, %v", settings.Domains, err)
+	}
+}
+
+// TestSetupLive sets up a domain that sends already and has its mail elsewhere: it stays
+// there, until somebody says that it is to move.
+func TestSetupLive(t *testing.T) {
+	const live = freshZone + `@ MX 10 mx.green.example.
+@ TXT "v=spf1 ip4:127.10.1.10 -all"
+`
+	f := newFrontierIn(t, live, "fresh.example")
+	theirs, ours := "fresh.example. MX 10 mx.green.example.", "fresh.example. MX 10 mx.fresh.example."
+	got := decode[setupResult](t, allgreen(t, "", f.setup("fresh.example", "--json", "--rounds", "1")...).out)[0]
+	if len(got.Stages) < 5 || got.Stages[4].Line != "the mail of fresh.example stays at mx.green.example" || !f.bind.Has(t, theirs) {
+		t.Errorf("%+v", got.Stages)
+	}
+	for _, record := range []string{`fresh.example. TXT "v=spf1 ip4:127.10.1.10 ip4:127.11.0.30 -all"`, `_dmarc.fresh.example. TXT "v=DMARC1; p=none; rua=mailto:postmaster@fresh.example"`} {
+		if !f.bind.Has(t, record) {
+			t.Errorf("not there: %s", record)
+		}
+	}
+	got = decode[setupResult](t, allgreen(t, "", f.setup("fresh.example", "--json", "--move-mail", "--rounds", "1")...).out)[0]
+	if f.bind.Has(t, theirs) || !f.bind.Has(t, ours) {
+		t.Errorf("the mail has not moved: %+v", got.Stages)
+	}
+	// What is left is named, and no more: the policy only watches, because who all sends
+	// for the domain is not known yet, and the old sender stays in SPF, under its own name.
+	for _, n := range got.Stages[len(got.Stages)-1].Notes {
+		if !strings.Contains(n.Text, "(dmarc.policy)") && !strings.HasPrefix(n.Text, "127.10.1.10 is named mx.green.example") {
+			t.Errorf("%v %s", n.Status, n.Text)
+		}
 	}
 }
 

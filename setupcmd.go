@@ -40,6 +40,7 @@ type setupCommand struct {
 	TestTo      string        `help:"An address of yours elsewhere that gets one message; - for none." placeholder:"ADDRESS"`
 	MoveMail    bool          `help:"Move the mail of a domain that has it elsewhere today; --yes alone does not."`
 	Wait        time.Duration `default:"10m" help:"How long to wait for records and messages." placeholder:"DUR"`
+	Rounds      int           `default:"3" help:"How often to ask the checks, where nobody can say when to look again." placeholder:"N"`
 	Yes         bool          `help:"Do not ask: yes to everything, and what is usual for the rest."`
 	Lab         bool          `help:"Do it in the world of the running lab; --config and --data name places for it."`
 	JSON        bool          `name:"json" help:"Print the stages as JSON, and ask nothing."`
@@ -97,7 +98,7 @@ type setupResult struct {
 func (c *setupCommand) options(domain mail.Domain, w *world.World, h *setupHouse, desk setup.Desk, answers setup.Answers) setup.Options {
 	o := setup.Options{
 		Domain: domain, World: w, House: h, Desk: desk, Data: h.data(c.Data), Answers: answers,
-		Edge: edgeSources(h.settings(), w), Wait: c.Wait, Fresh: h.open,
+		Edge: edgeSources(h.settings(), w), Wait: c.Wait, Rounds: c.Rounds, Fresh: h.open,
 		Clocks: []string{config.Defaults().TLS.ACME.Directory}, Audit: check.Options{Battery: c.Lab},
 	}
 	if c.Lab {
