@@ -149,7 +149,10 @@ func (c *dkimRotateCommand) Run(ctx context.Context, io streams, common commonFl
 	}
 	keys, err := ask(ctx, c.adminFlags, common, web.DKIMSwitch, web.DomainName{Domain: c.Domain})
 	if err != nil {
-		return err
+		if !c.signsWith(ctx, common, next) { // the server may have been faster
+			return err
+		}
+		keys = next
 	}
 	if c.JSON {
 		return printJSON(io.out, map[string]any{"keys": keys})
@@ -157,6 +160,14 @@ func (c *dkimRotateCommand) Run(ctx context.Context, io streams, common commonFl
 	_, err = fmt.Fprintf(io.out, "%s signs with %s from now on; the old keys stay published for mail under way\nin a week: %s dkim revoke %s\n",
 		c.Domain, selectors(next), calledAs(), c.Domain)
 	return err
+}
+
+// signsWith reports whether the server signs with all these keys.
+func (c *dkimRotateCommand) signsWith(ctx context.Context, common commonFlags, keys []web.DKIMKey) bool {
+	now, err := ask(ctx, c.adminFlags, common, web.DKIMKeys, web.DomainName{Domain: c.Domain})
+	return err == nil && !slices.ContainsFunc(keys, func(k web.DKIMKey) bool {
+		return !slices.ContainsFunc(now, func(o web.DKIMKey) bool { return o.Selector == k.Selector && o.State == string(identity.Active) })
+	})
 }
 
 func selectors(keys []web.DKIMKey) string {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/allgreen-mail/allgreen/config"
 	"github.com/allgreen-mail/allgreen/identity"
@@ -65,7 +66,7 @@ func (f domainFlags) wanted(ctx context.Context, common commonFlags) ([]web.Doma
 	}
 	all, err := web.DNSRecords.Do(ctx, client, web.None{})
 	if errors.Is(err, web.ErrNoServer) && (!f.Lab || common.Config != "") {
-		all, err = recordsAtRest(ctx, common)
+		all, err = f.gentleAtRest(ctx, common)
 	}
 	if err != nil {
 		return nil, inCommand(err)
@@ -83,6 +84,30 @@ func (f domainFlags) wanted(ctx context.Context, common commonFlags) ([]web.Doma
 		chosen = append(chosen, all[i])
 	}
 	return chosen, nil
+}
+
+// lifePatience bounds the look at what lives already, before records are printed.
+const lifePatience = 5 * time.Second
+
+// gentleAtRest are the records while no server runs that has looked at the domains: for
+// one that others send for, DMARC begins gently. When nobody answers they are as they are.
+func (f domainFlags) gentleAtRest(ctx context.Context, common commonFlags) ([]web.DomainRecords, error) {
+	all, err := recordsAtRest(ctx, common)
+	if err != nil {
+		return nil, err
+	}
+	by, _, err := f.comparer(common, nil)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lifePatience)
+	defer cancel()
+	for i, d := range all {
+		if life, err := setup.LookAtLife(ctx, by.World, mail.MustParseDomain(d.Domain), d.Records); err == nil {
+			all[i].Records = life.Gentle(d.Records)
+		}
+	}
+	return all, nil
 }
 
 // recordsAtRest reads them while no server runs. Files of another user in the data

@@ -73,6 +73,12 @@ mta-sts CNAME pages.other.example.
 func publishing(t *testing.T, secret func(string) string) (n *peer.Nameserver, config, dir string) {
 	t.Helper()
 	n, dir = peer.BIND(t, map[string]string{"example.com": liveZone}), t.TempDir()
+	return n, publishingAt(t, n, secret(n.KeySecret), dir), dir
+}
+
+// publishingAt writes the configuration, and the world in which commands find it.
+func publishingAt(t *testing.T, n *peer.Nameserver, secret, dir string) (config string) {
+	t.Helper()
 	config = filepath.Join(dir, "allgreen.toml")
 	write := func(path, text string) {
 		t.Helper()
@@ -80,7 +86,7 @@ func publishing(t *testing.T, secret func(string) string) (n *peer.Nameserver, c
 			t.Fatal(err)
 		}
 	}
-	write(filepath.Join(dir, "tsig"), secret(n.KeySecret))
+	write(filepath.Join(dir, "tsig"), secret)
 	write(config, fmt.Sprintf(`hostname  = "mx.example.com"
 domains   = ["example.com"]
 admin     = "anna@example.com"
@@ -99,7 +105,7 @@ secret_file = "tsig"
 		t.Fatal(err)
 	}
 	t.Setenv("ALLGREEN_LAB", filepath.Join(dir, "lab.json"))
-	return n, config, dir
+	return config
 }
 
 // TestDNSPublish takes a domain that lives elsewhere step by step, and back.
@@ -122,6 +128,9 @@ func TestDNSPublish(t *testing.T) {
 		if !strings.Contains(diff, want) {
 			t.Errorf("no %q in\n%s", want, diff)
 		}
+	}
+	if records := run(0, "records"); !strings.Contains(records, "p=quarantine") {
+		t.Errorf("a policy that is there is no reason to be gentle:\n%s", records)
 	}
 	if n.Has(t, "mx.example.com. A 127.20.0.25") {
 		t.Fatal("diff has written")
@@ -169,6 +178,18 @@ func TestDNSPublish(t *testing.T) {
 	}
 	if d := (setup.UndoDocument{}); json.Unmarshal(text, &d) != nil || d.Provider != "rfc2136" || d.Zone != "example.com." || len(d.Changes) < 5 {
 		t.Errorf("%s", text)
+	}
+}
+
+// TestDNSRecordsOfALiveDomain has no server running, and a domain that others send for.
+func TestDNSRecordsOfALiveDomain(t *testing.T) {
+	n := peer.BIND(t, map[string]string{"example.com": strings.Replace(liveZone, "_dmarc TXT", "; _dmarc TXT", 1)})
+	config := publishingAt(t, n, n.KeySecret, t.TempDir())
+	for _, args := range [][]string{{"records"}, {"diff"}} {
+		got := allgreen(t, "", append(append([]string{"dns"}, args...), "--config", config, "--lab")...)
+		if !strings.Contains(got.out, "v=DMARC1; p=none; rua=") || strings.Contains(got.out, "p=quarantine") {
+			t.Errorf("%q: exit %d\n%s%s", args, got.code, got.out, got.err)
+		}
 	}
 }
 
