@@ -125,7 +125,7 @@ func (s *Site) queueAct(w http.ResponseWriter, r *http.Request) {
 	}
 	text := fmt.Sprintf("%s %s.", count(int64(done.Changed), "message"), act.done)
 	if done.Busy > 0 {
-		text += fmt.Sprintf(" %s in delivery at this moment and stay as they are.", count(int64(done.Busy), "message"))
+		text += fmt.Sprintf(" %s in delivery at this moment: unchanged.", count(int64(done.Busy), "message"))
 	}
 	s.say(w, r, s.afterAct(r.Context(), asked), "%s", text)
 }
