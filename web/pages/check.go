@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/allgreen-mail/allgreen/check"
-	"github.com/allgreen-mail/allgreen/finding"
-	"github.com/allgreen-mail/allgreen/show"
 )
 
 // checkForm is the form for any target, with what was wrong with the last one.
@@ -188,13 +186,6 @@ func writeReport(w http.ResponseWriter, state auditState) {
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(v) // the client may be gone
-}
-
-// sectionOf is a report in the look of the site. It is washed and escaped by show.
-func sectionOf(r *finding.Report) template.HTML {
-	var b bytes.Buffer
-	_ = show.Section(&b, r) // a buffer takes everything
-	return template.HTML(b.String())
 }
 
 // eventPause is the least time between two events of one check.
