@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -77,13 +78,15 @@ type logSearchCommand struct {
 	Domain  string   `help:"The domain of the sender or of a recipient." placeholder:"DOMAIN"`
 	Kind    []string `help:"What happened: received, submitted, refused, delivered, queued, sent, deferred, bounced, held ... Repeatable." placeholder:"KIND" sep:","`
 	Since   lookBack `help:"How far to look back: 30m, 24h, 7d, 2w." placeholder:"DUR"`
+	Until   lookBack `help:"Only what is older than this; with --since a window." placeholder:"DUR"`
 	Limit   int      `default:"100" help:"This many events at most."`
 }
 
 // Examples end the help text.
 func (logSearchCommand) Examples() string {
 	return `allgreen log search anna@example.com
-allgreen log search --kind refused --since 1h --json`
+allgreen log search --kind refused --since 1h --json
+allgreen log search --since 3d --until 2d`
 }
 
 // Run searches.
@@ -93,9 +96,15 @@ func (c *logSearchCommand) Run(ctx context.Context, io streams, common commonFla
 			return usage(fmt.Errorf("nothing is ever %q", kind), "--kind takes "+kindWords())
 		}
 	}
-	q := web.LogQuery{Address: c.Address, Domain: c.Domain, Kinds: c.Kind, Limit: c.Limit}
+	if c.Since > 0 && c.Since <= c.Until {
+		return usage(errors.New("--until goes back as far as --since: nothing is left between them"), "give --until the shorter time")
+	}
+	q, now := web.LogQuery{Address: c.Address, Domain: c.Domain, Kinds: c.Kind, Limit: c.Limit}, time.Now()
 	if c.Since > 0 {
-		q.Since = time.Now().Add(-time.Duration(c.Since))
+		q.Since = now.Add(-time.Duration(c.Since))
+	}
+	if c.Until > 0 {
+		q.Until = now.Add(-time.Duration(c.Until))
 	}
 	events, err := ask(ctx, c.adminFlags, common, web.LogSearch, q)
 	if err != nil {

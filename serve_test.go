@@ -327,13 +327,17 @@ func (v village) commands(t *testing.T) {
 		t.Errorf("its life:\n%s", life)
 	}
 	admin("log search --since 2d --kind login-failed,refused")
+	if got := admin("log search --since 2d --until 1d"); got.out != "nothing was found\n" {
+		t.Errorf("of yesterday the log has: %s", got.out)
+	}
 	for args, says := range map[string]string{
 		"account alias add sales@allgreen.example --to anna@allgreen.example":                              "leads to bob@evergreen.example already",
 		"account alias add circle@allgreen.example --to circle@allgreen.example":                           "no such mailbox",
 		"account alias add team@allgreen.example --to bob@evergreen.example --to nobody@evergreen.example": "nobody@evergreen.example",
 		"account app-password bob@evergreen.example phone":                                                 "there can be one of a name",
-		"log search --kind nonsense":   "nothing is ever",
-		"log search --since yesterday": "no time to look back",
+		"log search --kind nonsense":       "nothing is ever",
+		"log search --since yesterday":     "no time to look back",
+		"log search --since 1h --until 2h": "nothing is left between them",
 	} {
 		if got := allgreen(t, "", append(strings.Fields(args), "--lab")...); got.code == 0 || !strings.Contains(got.err, says) {
 			t.Errorf("%s: exit %d: %s%s", args, got.code, got.out, got.err)
