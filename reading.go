@@ -13,6 +13,7 @@ import (
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/managesieve"
 	"github.com/allgreen-mail/allgreen/pop3"
+	"github.com/allgreen-mail/allgreen/smtp"
 	"github.com/allgreen-mail/allgreen/web"
 )
 
@@ -96,7 +97,7 @@ func (r *reading) all() []mailServer {
 
 func (g *generation) readingDoor(service string, sockets []config.Socket, s mailServer) *door {
 	return &door{service: service, sockets: sockets, serve: func(l net.Listener) error {
-		return s.Serve(context.WithoutCancel(g.ctx), l)
+		return s.Serve(context.WithoutCancel(g.ctx), smtp.Behind(l, g.settings.Listen.ProxyFrom, g.log))
 	}}
 }
 
