@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/allgreen-mail/allgreen/check"
+	"github.com/allgreen-mail/allgreen/provider"
 )
 
 // explainCommand prints the manual page of a check, or what a reply means.
@@ -29,13 +30,27 @@ func (c *explainCommand) Run(io streams) error {
 	pages, err := pagesOf(what)
 	switch {
 	case err != nil && isReply(what):
-		return (&classifyCommand{Text: c.What, JSON: c.JSON}).Run(io)
+		return c.reply(io, what, err)
 	case err != nil:
 		return err
 	case c.JSON:
 		return printJSON(io.out, pages)
 	}
 	return printPages(io.out, pages)
+}
+
+// reply explains a reply; words that are none are taken for a mistaken check.
+func (c *explainCommand) reply(io streams, text string, noCheck error) error {
+	a, err := classify(provider.New(), text, "")
+	switch {
+	case err != nil:
+		return err
+	case a.Class == "unknown":
+		return noCheck
+	case c.JSON:
+		return printJSON(io.out, a)
+	}
+	return tellAnswer(io.out, a)
 }
 
 // pagesOf are the pages of a check, a group, or all.

@@ -59,6 +59,9 @@ func TestClassifyReplyForPeople(t *testing.T) {
 	if got := allgreen(t, " \n", "classify-reply"); got.code != exitNoInput || !strings.Contains(got.err, "hint:") {
 		t.Errorf("no reply: exit %d, %s", got.code, got.err)
 	}
+	if got := allgreen(t, "", "explain", "no", "such", "thing"); got.code != exitUsage || !strings.Contains(got.err, "hint:") {
+		t.Errorf("words that are no reply: exit %d, %s%s", got.code, got.out, got.err)
+	}
 	if got := allgreen(t, "", "classify-reply", "--host", "@", "550 x"); got.code != exitUsage {
 		t.Errorf("a host that is none: exit %d", got.code)
 	}
