@@ -19,8 +19,12 @@ var tablesSQLite string
 //go:embed schema.postgresql.sql
 var tablesPostgreSQL string
 
-// Schema is what is kept.
-var Schema = store.Schema{Name: "exhibit", Versions: []store.Version{{SQLite: tablesSQLite, PostgreSQL: tablesPostgreSQL}}}
+// Schema is what is kept, in backups too: others were told where it is.
+var Schema = store.Schema{
+	Name:     "exhibit",
+	Versions: []store.Version{{SQLite: tablesSQLite, PostgreSQL: tablesPostgreSQL}},
+	Kept:     []string{"exhibit_exhibit"},
+}
 
 // Bounds of what is kept.
 const (

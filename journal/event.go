@@ -39,7 +39,7 @@ const (
 
 // Kinds are all kinds of this package, in the order of a message's life.
 func Kinds() []Kind {
-	return []Kind{Received, Submitted, Refused, TempRefused, Delivered, Discarded, Kept, Queued, Attempt, Sent, Deferred, Bounced, Held, Released, Dropped, LoginFailed, Alert}
+	return []Kind{Received, Submitted, Refused, TempRefused, Delivered, Tested, Discarded, Kept, Queued, Attempt, Sent, Deferred, Bounced, Held, Released, Dropped, LoginFailed, Alert}
 }
 
 // Event is one thing that happened to one message.
