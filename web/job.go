@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -77,11 +78,12 @@ func (j *Jobs) Start(work func(ctx context.Context, progress func(done, of int64
 		return JobName{}, &Error{Kind: Temporary, Text: "the server stops"}
 	}
 	if len(j.all) >= keptJobs {
-		if !j.all[0].look().Ended {
+		i := slices.IndexFunc(j.all, func(one *job) bool { return one.look().Ended })
+		if i < 0 {
 			stop()
 			return JobName{}, &Error{Kind: Temporary, Text: "too much is under way"}
 		}
-		j.all = j.all[1:]
+		j.all = slices.Delete(j.all, i, i+1)
 	}
 	j.all = append(j.all, one)
 	j.group.Go(func() {
