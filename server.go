@@ -300,7 +300,8 @@ func (s *server) sweepBodies(ctx context.Context) error {
 	return err
 }
 
-// idleAfter is how long no message was taken before a server counts as idle.
+// idleAfter is how long no message was taken, and no look at ourselves has ended, before
+// a server counts as idle.
 const idleAfter = 10 * time.Second
 
 // giveBackMemory returns the memory of busy times, and of passwords, to the system
@@ -315,7 +316,7 @@ func (s *server) giveBackMemory(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		switch now := s.messages(); {
+		switch now := s.messages() + float64(s.watch.Looks()); {
 		case now != seen:
 			seen, given = now, false
 		case !given:

@@ -249,6 +249,7 @@ func (m *Monitor) audit(ctx context.Context, s *Settings, only []string) *check.
 
 // look looks at targets and notes what was seen. What a context cut short is not noted.
 func (m *Monitor) look(ctx context.Context, s *Settings, targets []target, only []string, progress func(done, of int64)) error {
+	defer m.looks.Add(1)
 	var all []check.Target
 	for _, t := range targets {
 		all = append(all, t.as...)

@@ -63,6 +63,7 @@ type Monitor struct {
 	speaker  speaker
 	lease    lease
 	beats    sync.WaitGroup
+	looks    atomic.Int64
 	state    state
 }
 
@@ -81,6 +82,9 @@ func (m *Monitor) Configure(s Settings) {
 	poke(m.changed)
 	poke(m.speaker.poked)
 }
+
+// Looks is how many looks have ended since the start: each leaves memory behind.
+func (m *Monitor) Looks() int64 { return m.looks.Load() }
 
 // poke wakes whoever waits, and never waits itself.
 func poke(c chan struct{}) {
