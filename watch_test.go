@@ -150,7 +150,7 @@ heartbeat = "`+out.URL+`/beat"
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	h.settings.Watch.Every = 3 * time.Second // a file must not say so
+	h.settings.Watch.Every = 4 * time.Second // a file must not say so
 	v := village{l, h, l.World()}
 	if err := h.start(t.Context(), v.world, logOf(t)); err != nil {
 		t.Fatal(err)

@@ -146,7 +146,7 @@ func (m *Monitor) lookAtAllDue(ctx context.Context) {
 	}
 	defer leave()
 	s := m.settings.Load()
-	full, trials := m.schedule.due(m.World.Now())
+	full, trials := m.schedule.due(m.World.Now(), s.every())
 	var errs []error
 	var whole []target
 	for _, t := range s.targets() {

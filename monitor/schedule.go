@@ -115,10 +115,13 @@ func (s *schedule) hasTrials() bool {
 	return false
 }
 
-// due are the targets to be looked at now: fully, or with some checks only.
-func (s *schedule) due(now time.Time) (full map[string]bool, trials map[string][]string) {
+// due are the targets to be looked at now: fully, or with some checks only. Those whose
+// time comes soon are looked at together with the others, for what one look sees is one
+// letter.
+func (s *schedule) due(now time.Time, every time.Duration) (full map[string]bool, trials map[string][]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now = now.Add(every / trialsPerEvery / 2)
 	full, trials = map[string]bool{}, map[string][]string{}
 	for name, a := range s.targets {
 		switch {
