@@ -147,7 +147,7 @@ func TestSetup(t *testing.T) {
 		}
 	}
 	got := allgreen(t, "", f.setup(domain)...)
-	if got.code != 0 || !strings.Contains(got.out, "all green: ") {
+	if got.code != 0 || !strings.Contains(got.out, "all green: ") || !strings.Contains(got.out, "only a person can do:\n\n  - ") {
 		t.Fatalf("not green: exit %d\n%s%s", got.code, got.out, got.err)
 	}
 	if !f.bind.Has(t, domain+". MX 10 mx."+domain+".") || !f.bind.Has(t, domain+`. TXT "the-registrar=knows-us"`) {

@@ -16,6 +16,8 @@ import (
 	"github.com/allgreen-mail/allgreen/config"
 	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/setup"
+	"github.com/allgreen-mail/allgreen/show"
+	"github.com/allgreen-mail/allgreen/web"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
@@ -218,13 +220,29 @@ func (c *setupCommand) lines() (string, error) {
 // farewell says how the server runs on, and where to look from now on.
 func (h *setupHouse) farewell(ctx context.Context, w io.Writer) {
 	settings := h.settings()
-	fmt.Fprintf(w, "\nWhat is left only a person can do: registrations at the big receivers, and more.\n\n  %s checklist\n", h.command())
+	fmt.Fprint(w, "\nWhat is left only a person can do:\n\n")
+	h.tellChecklist(ctx, w)
+	fmt.Fprintf(w, "\nHow, and why: %s checklist\n", h.command())
 	if h.server != nil {
 		fmt.Fprintf(w, "\nThe server ran in this program until now, and ends with it. To run it for ever:\n\n  %s serve\n\n", h.command())
 		fmt.Fprint(w, "or let systemd do it: run setup as root, or see packaging/systemd.\n")
 	}
 	fmt.Fprintf(w, "\nThe pages: https://%s/ for everybody, https://%s/green for you.\n", settings.Hostname, settings.Hostname)
 	fmt.Fprintf(w, "Look again at any time: %s check %s\n", calledAs(), words(settings.Domains))
+}
+
+// tellChecklist names what is open and not a matter of taste. A list that cannot be had is no
+// reason to fail at the end.
+func (h *setupHouse) tellChecklist(ctx context.Context, w io.Writer) {
+	items, err := web.ChecklistItems.Do(ctx, h.client(), web.None{})
+	if err != nil {
+		return
+	}
+	for _, i := range items {
+		if i.Need != "may" && !isDone(i) {
+			fmt.Fprintln(w, show.Paragraph(strings.TrimSpace("- "+i.Title+" "+i.Subject), 2, width(w)))
+		}
+	}
 }
 
 // command is how a person runs further commands with this configuration.
