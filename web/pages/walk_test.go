@@ -133,8 +133,10 @@ func TestPages(t *testing.T) {
 				b.weigh(t)
 				b.keep(t, fileName(path)+"-"+screen.name)
 				b.tabThrough(t)
-				b.do(t, scheme("dark"))
-				b.judge(t, "dark")
+				if screen.name == "desk" { // the colours are the same on a phone
+					b.do(t, scheme("dark"))
+					b.judge(t, "dark")
+				}
 			})
 		}
 	}

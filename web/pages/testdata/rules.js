@@ -125,16 +125,22 @@
     const part = (v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
     return 0.2126 * part(c.r) + 0.7152 * part(c.g) + 0.0722 * part(c.b);
   };
+  const sheet = matchMedia('(prefers-color-scheme: dark)').matches ? { r: 18, g: 18, b: 18, a: 1 } : { r: 255, g: 255, b: 255, a: 1 };
+  const papers = new Map(), opacities = new Map();
   const paper = (e) => {
-    const layers = [];
-    for (let at = e; at; at = at.parentElement) layers.push(colour(getComputedStyle(at).backgroundColor));
-    const dark = matchMedia('(prefers-color-scheme: dark)').matches;
-    return layers.reverse().reduce((under, top) => over(top, under), dark ? { r: 18, g: 18, b: 18, a: 1 } : { r: 255, g: 255, b: 255, a: 1 });
+    if (!e) return sheet;
+    if (!papers.has(e)) papers.set(e, over(colour(getComputedStyle(e).backgroundColor), paper(e.parentElement)));
+    return papers.get(e);
+  };
+  const opacity = (e) => {
+    if (!e) return 1;
+    if (!opacities.has(e)) opacities.set(e, Number(getComputedStyle(e).opacity) * opacity(e.parentElement));
+    return opacities.get(e);
   };
   const judge = (e, style) => {
     const under = paper(e.closest('svg') && e.namespaceURI.endsWith('svg') ? e.closest('svg') : e);
-    let ink = colour(e.namespaceURI.endsWith('svg') ? style.fill : style.color);
-    for (let at = e; at; at = at.parentElement) ink = { ...ink, a: ink.a * Number(getComputedStyle(at).opacity) };
+    const flat = colour(e.namespaceURI.endsWith('svg') ? style.fill : style.color);
+    const ink = { ...flat, a: flat.a * opacity(e) };
     const [a, b] = [light(over(ink, under)), light(under)].sort((x, y) => y - x);
     const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
     const ratio = (a + 0.05) / (b + 0.05);
