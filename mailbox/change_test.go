@@ -264,3 +264,33 @@ func TestChangesSince(t *testing.T) {
 		}
 	})
 }
+
+// TestPagesOfLargeStructures: a page ends when it is large, and nothing is left out.
+func TestPagesOfLargeStructures(t *testing.T) {
+	each(t, func(t *testing.T, st *store.Store) {
+		create(t, st, 7)
+		work := folder(t, st, mailbox.Folder{Account: 7, Name: "Work"})
+		var many []mailbox.Delivery
+		for i := range 30 {
+			many = append(many, mailbox.Delivery{Body: 1, Size: 10, Received: noon, Structure: make([]byte, (i%3)*(1<<20)+1)})
+		}
+		write(t, st, func(tx *store.Tx) error {
+			_, _, err := mailbox.AppendAll(tx, work, many)
+			return err
+		})
+		next := mailbox.UID(1)
+		err := mailbox.FetchPages(t.Context(), st, work, []mailbox.UIDRange{{First: 1, Last: 7}, {First: 9, Last: 99}}, mailbox.Structures, func(m *mailbox.Message) error {
+			if next == 8 {
+				next++
+			}
+			if m.UID != next || len(m.Structure) != len(many[m.UID-1].Structure) {
+				t.Errorf("UID %d with %d octets, want UID %d", m.UID, len(m.Structure), next)
+			}
+			next++
+			return nil
+		})
+		if err != nil || next != 31 {
+			t.Errorf("ended before UID %d, %v", next, err)
+		}
+	})
+}

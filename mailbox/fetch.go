@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -31,8 +32,15 @@ func Fetch(tx *store.Tx, folder FolderID, set []UIDRange, want Columns, f func(*
 	return fetchAll(tx, folder, merge(set), want, f)
 }
 
-// pageRows is how many messages FetchPages reads at a time.
-const pageRows = 256
+// pageRows is how many messages FetchPages reads at a time, and pageOctets after how many
+// octets of structures it stops before that: strangers choose how large those are.
+const (
+	pageRows   = 256
+	pageOctets = 4 << 20
+)
+
+// errPageFull ends a page.
+var errPageFull = errors.New("the page is full")
 
 // FetchPages is Fetch in transactions of its own, one for each few hundred messages:
 // f runs outside of them, and may take all the time it likes. A message that changes
@@ -40,18 +48,27 @@ const pageRows = 256
 func FetchPages(ctx context.Context, st *store.Store, folder FolderID, set []UIDRange, want Columns, f func(*Message) error) error {
 	var page []Message
 	for rest := merge(set); len(rest) > 0; {
+		after := rest
 		err := st.Read(ctx, func(tx *store.Tx) (err error) {
 			page = page[:0]
-			rest, err = fetchSome(tx, folder, rest, want, pageRows, func(m *Message) error {
-				page = append(page, *m)
+			octets := 0
+			after, err = fetchSome(tx, folder, rest, want, pageRows, func(m *Message) error {
+				page, octets = append(page, *m), octets+len(m.Structure)
 				*m = Message{Folder: folder}
+				if octets > pageOctets {
+					return errPageFull
+				}
 				return nil
 			})
+			if errors.Is(err, errPageFull) {
+				after, err = behind(rest, page[len(page)-1].UID), nil
+			}
 			return err
 		})
 		if err != nil {
 			return err
 		}
+		rest = after
 		for i := range page {
 			if err := f(&page[i]); err != nil {
 				return err

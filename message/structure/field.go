@@ -110,6 +110,8 @@ type fields struct {
 	found  []found
 	text   string // octets, once the header is read
 	open   bool   // the last of found is still being read
+	spent  int    // octets of the headers of this message before this one
+	most   int    // octets of this one
 }
 
 type found struct {
@@ -117,7 +119,11 @@ type found struct {
 	from, to int
 }
 
-func (f *fields) reset() { *f = fields{octets: f.octets[:0], found: f.found[:0]} }
+// reset begins the next header of a message.
+func (f *fields) reset() {
+	spent := f.spent + len(f.octets)
+	*f = fields{octets: f.octets[:0], found: f.found[:0], spent: spent, most: min(maxFields, max(leastFields, maxAllFields-spent))}
+}
 
 // header reads up to the body. It reports whether a delimiter came before that.
 func (t *reader) header(ofMessage bool) (ended bool) {
@@ -153,7 +159,7 @@ func (t *reader) header(ofMessage bool) (ended bool) {
 func (f *fields) next(line []byte, ofMessage bool) {
 	f.open = false
 	colon := bytes.IndexByte(line, ':')
-	if colon <= 0 || len(f.octets) >= maxFields {
+	if colon <= 0 || len(f.octets) >= f.most {
 		return
 	}
 	name := bytes.TrimRight(line[:colon], " \t") // RFC 5322 section 4.5.8 had white space there
@@ -169,7 +175,7 @@ func (f *fields) more(line []byte) {
 	if !f.open {
 		return
 	}
-	f.octets = append(f.octets, line[:min(len(line), max(0, maxFields-len(f.octets)))]...)
+	f.octets = append(f.octets, line[:min(len(line), max(0, f.most-len(f.octets)))]...)
 	f.found[len(f.found)-1].to = len(f.octets)
 }
 

@@ -12,6 +12,8 @@ const (
 	maxDepth     = 50        // levels of parts
 	maxParts     = 1000      // parts
 	maxFields    = 256 << 10 // octets of all fields of one header that are looked at
+	maxAllFields = 1 << 20   // and of all headers of a message, for what is kept is read again by the hundred;
+	leastFields  = 2 << 10   // but so many of each
 	maxBoundary  = 200       // octets, beyond the 70 of RFC 2046 section 5.1.1, which some overstep
 	maxDelimiter = maxBoundary + 800
 )
@@ -70,6 +72,7 @@ type hit struct {
 func (t *reader) start(src io.Reader) {
 	buf, open := t.buf, t.open[:0]
 	f := t.fields
+	f.octets, f.spent = f.octets[:0], 0
 	f.reset()
 	*t = reader{src: src, buf: buf, open: open, fields: f, lineHead: true}
 }

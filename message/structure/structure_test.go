@@ -503,3 +503,34 @@ func TestBodyStructure(t *testing.T) {
 		t.Errorf("BODY is %s", got)
 	}
 }
+
+// TestStructureIsSmall: what is kept of a message is not as large as a stranger likes, and
+// the last part is still known for what it is.
+func TestStructureIsSmall(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("Content-Type: multipart/mixed; boundary=x\r\n\r\n")
+	for range 900 {
+		b.WriteString("--x\r\nContent-Type: image/png")
+		for j := range 90 {
+			fmt.Fprintf(&b, ";\r\n p%d=\"%s\"", j, strings.Repeat("v", 100))
+		}
+		b.WriteString("\r\n\r\nx\r\n")
+	}
+	b.WriteString("--x--\r\n")
+	kept, err := structure.Of(strings.NewReader(b.String()))
+	if err != nil || len(kept) > 4<<20 {
+		t.Fatalf("of %d octets %d are kept, %v", b.Len(), len(kept), err)
+	}
+	m, err := structure.Decode(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := m.Find([]int{900}); last == nil || last.Type != "image" || len(last.Params) == 0 {
+		t.Errorf("the last part is %+v", last)
+	}
+	// The next message has all the room again.
+	again, err := structure.Of(strings.NewReader(b.String()))
+	if err != nil || !bytes.Equal(again, kept) {
+		t.Errorf("the same again: %d octets, %v", len(again), err)
+	}
+}
