@@ -36,7 +36,11 @@ put into these folders.
 	if len(done.Missing) > 0 {
 		fmt.Fprintf(&b, "\nThe backup is damaged, so that some messages could not be brought back:\n\n")
 		for _, m := range done.Missing {
-			fmt.Fprintf(&b, "    %s, message %d\n", m.Folder, m.UID)
+			what := fmt.Sprintf("message %d", m.UID)
+			if m.UID == 0 { // a part of the folder
+				what = m.Why
+			}
+			fmt.Fprintf(&b, "    %s, %s\n", m.Folder, what)
 		}
 	}
 	return Letter{To: to.Address, Account: to.ID, Subject: "Restored: gone on " + done.Expires.UTC().Format("2 January 2006"), Text: b.String()}
