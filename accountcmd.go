@@ -160,20 +160,15 @@ func (c *accountListCommand) Run(ctx context.Context, io streams, common commonF
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(io.out, all)
-	}
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(io.out, "there is no account yet; make one with: allgreen account add ADDRESS")
-		return err
-	}
-	var rows [][]string
-	for _, a := range all {
-		rows = append(rows, []string{a.Address, strconv.FormatInt(a.Messages, 10), octets(a.Octets), quotaWords(a.Quota), stateOf(a)})
-	}
-	return show.Table(io.out, []show.Column{
-		{Title: "account", Keep: true}, {Title: "messages", Right: true}, {Title: "size", Right: true}, {Title: "quota", Right: true}, {Title: "state"},
-	}, rows, width(io.out))
+	return listing[web.Account]{
+		none: "there is no account yet; make one with: allgreen account add ADDRESS",
+		heads: []show.Column{
+			{Title: "account", Keep: true}, {Title: "messages", Right: true}, {Title: "size", Right: true}, {Title: "quota", Right: true}, {Title: "state"},
+		},
+		rows: row(func(a web.Account) []string {
+			return []string{a.Address, strconv.FormatInt(a.Messages, 10), octets(a.Octets), quotaWords(a.Quota), stateOf(a)}
+		}),
+	}.print(io, c.JSON, all)
 }
 
 func stateOf(a web.Account) string {
@@ -328,18 +323,13 @@ func (c *accountHeldCommand) Run(ctx context.Context, io streams, common commonF
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(io.out, all)
-	}
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(io.out, "nobody is on hold")
-		return err
-	}
-	var rows [][]string
-	for _, h := range all {
-		rows = append(rows, []string{h.Name, clock(h.Since), h.Why})
-	}
-	return show.Table(io.out, []show.Column{{Title: "sender", Keep: true}, {Title: "since", Keep: true}, {Title: "why"}}, rows, width(io.out))
+	return listing[web.Held]{
+		none:  "nobody is on hold",
+		heads: []show.Column{{Title: "sender", Keep: true}, {Title: "since", Keep: true}, {Title: "why"}},
+		rows: row(func(h web.Held) []string {
+			return []string{h.Name, clock(h.Since), h.Why}
+		}),
+	}.print(io, c.JSON, all)
 }
 
 type accountHoldCommand struct {

@@ -128,22 +128,18 @@ func (c *backupListCommand) Run(ctx context.Context, io streams, common commonFl
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(io.out, all)
-	}
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(io.out, "there is none")
-		return err
-	}
-	var rows [][]string
-	for _, l := range all {
-		rows = append(rows, []string{l.Name, moment(l.Time), strconv.Itoa(l.Accounts), strconv.FormatInt(l.Messages, 10), octets(l.Bytes), l.Damaged})
-		for _, u := range l.Users {
-			rows = append(rows, []string{"  " + u.Address, "", "", strconv.FormatInt(u.Messages, 10), octets(u.Bytes), ""})
-		}
-	}
-	return show.Table(io.out, []show.Column{{Title: "snapshot", Keep: true}, {Title: "time", Keep: true}, {Title: "accounts", Right: true},
-		{Title: "messages", Right: true}, {Title: "size", Right: true}, {Title: ""}}, rows, width(io.out))
+	return listing[backup.Listed]{
+		none: "there is none",
+		heads: []show.Column{{Title: "snapshot", Keep: true}, {Title: "time", Keep: true}, {Title: "accounts", Right: true},
+			{Title: "messages", Right: true}, {Title: "size", Right: true}, {Title: ""}},
+		rows: func(l backup.Listed) (rows [][]string) {
+			rows = append(rows, []string{l.Name, moment(l.Time), strconv.Itoa(l.Accounts), strconv.FormatInt(l.Messages, 10), octets(l.Bytes), l.Damaged})
+			for _, u := range l.Users {
+				rows = append(rows, []string{"  " + u.Address, "", "", strconv.FormatInt(u.Messages, 10), octets(u.Bytes), ""})
+			}
+			return rows
+		},
+	}.print(io, c.JSON, all)
 }
 
 func (c *backupListCommand) list(ctx context.Context, common commonFlags) ([]backup.Listed, error) {

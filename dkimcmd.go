@@ -57,7 +57,7 @@ func (c *dkimListCommand) Run(ctx context.Context, io streams, common commonFlag
 		rows = append(rows, []string{k.Domain, k.Selector, k.Algorithm, k.State, clock(k.Since), day(k.Next)})
 	}
 	heads := []show.Column{{Title: "domain", Keep: true}, {Title: "selector", Keep: true}, {Title: "algorithm"}, {Title: "state"}, {Title: "since"}, {Title: "next key"}}
-	return show.Table(io.out, heads, rows, width(io.out))
+	return show.Table(io.out, heads, rows, tableWidth(io.out))
 }
 
 // keyFlags are those of commands that change the records of keys.

@@ -56,7 +56,7 @@ func printSteps(w io.Writer, steps []setup.DMARCStep) error {
 		rows = append(rows, []string{s.Domain, string(s.Policy), since, string(s.Next), day(s.Due)})
 	}
 	heads := []show.Column{{Title: "domain", Keep: true}, {Title: "policy"}, {Title: "since"}, {Title: "next"}, {Title: "planned"}}
-	if err := show.Table(w, heads, rows, width(w)); err != nil {
+	if err := show.Table(w, heads, rows, tableWidth(w)); err != nil {
 		return err
 	}
 	for _, s := range steps {

@@ -197,7 +197,7 @@ func printRecords(w io.Writer, d web.DomainRecords) error {
 		rows = append(rows, []string{r.Name, r.Type, r.Value})
 	}
 	// Nothing is cut: these are to be copied.
-	if err := show.Table(w, []show.Column{{Title: "name", Keep: true}, {Title: "type", Keep: true}, {Title: "value", Keep: true}}, rows, width(w)); err != nil {
+	if err := show.Table(w, []show.Column{{Title: "name", Keep: true}, {Title: "type", Keep: true}, {Title: "value", Keep: true}}, rows, tableWidth(w)); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(w)

@@ -193,7 +193,7 @@ func (c *domainListCommand) Run(ctx context.Context, io streams, common commonFl
 		rows = append(rows, []string{r.Domain, r.DMARC, strings.Join(r.Selectors, " "), fmt.Sprint(r.Accounts)})
 	}
 	heads := []show.Column{{Title: "domain", Keep: true}, {Title: "dmarc"}, {Title: "signs with"}, {Title: "accounts"}}
-	return show.Table(io.out, heads, rows, width(io.out))
+	return show.Table(io.out, heads, rows, tableWidth(io.out))
 }
 
 // isAt reports whether an address is in a domain.

@@ -112,7 +112,7 @@ func showPlan(w io.Writer, p backup.Plan) error {
 	for _, f := range p.Folders {
 		rows = append(rows, []string{f.Name, strconv.FormatInt(f.Messages, 10), octets(f.Bytes)})
 	}
-	if err := show.Table(w, []show.Column{{Title: "folder"}, {Title: "messages", Right: true}, {Title: "size", Right: true}}, rows, width(w)); err != nil {
+	if err := show.Table(w, []show.Column{{Title: "folder"}, {Title: "messages", Right: true}, {Title: "size", Right: true}}, rows, tableWidth(w)); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "%s as of %s: %d messages, %s\n", p.Address, moment(p.Time), p.Messages, octets(p.Bytes))

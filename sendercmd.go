@@ -59,18 +59,13 @@ func (c *aliasListCommand) Run(ctx context.Context, io streams, common commonFla
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(io.out, all)
-	}
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(io.out, "there is no alias; postmaster, abuse and the like need none")
-		return err
-	}
-	var rows [][]string
-	for _, a := range all {
-		rows = append(rows, []string{a.From, strings.Join(a.To, ", "), a.Owner})
-	}
-	return show.Table(io.out, []show.Column{{Title: "alias", Keep: true}, {Title: "to"}, {Title: "owner"}}, rows, width(io.out))
+	return listing[web.Alias]{
+		none:  "there is no alias; postmaster, abuse and the like need none",
+		heads: []show.Column{{Title: "alias", Keep: true}, {Title: "to"}, {Title: "owner"}},
+		rows: row(func(a web.Alias) []string {
+			return []string{a.From, strings.Join(a.To, ", "), a.Owner}
+		}),
+	}.print(io, c.JSON, all)
 }
 
 type aliasRemoveCommand struct {
@@ -139,11 +134,7 @@ func (c *tokenAddCommand) Run(ctx context.Context, io streams, common commonFlag
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(io.out, secret)
-	}
-	_, err = fmt.Fprintf(io.out, "%s\nIt is the secret of the token, and it is shown this once.\n", secret.Secret)
-	return err
+	return tellSecret(io, c.JSON, secret)
 }
 
 type tokenListCommand struct{ adminFlags }
@@ -157,18 +148,13 @@ func (c *tokenListCommand) Run(ctx context.Context, io streams, common commonFla
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(io.out, all)
-	}
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(io.out, "there is no token")
-		return err
-	}
-	var rows [][]string
-	for _, t := range all {
-		rows = append(rows, []string{t.Name, t.Owner, strings.Join(t.From, ", "), reach(t.LocalOnly)})
-	}
-	return show.Table(io.out, []show.Column{{Title: "token", Keep: true}, {Title: "owner"}, {Title: "writes as"}, {Title: "to"}}, rows, width(io.out))
+	return listing[web.Token]{
+		none:  "there is no token",
+		heads: []show.Column{{Title: "token", Keep: true}, {Title: "owner"}, {Title: "writes as"}, {Title: "to"}},
+		rows: row(func(t web.Token) []string {
+			return []string{t.Name, t.Owner, strings.Join(t.From, ", "), reach(t.LocalOnly)}
+		}),
+	}.print(io, c.JSON, all)
 }
 
 func reach(localOnly bool) string {
@@ -252,18 +238,13 @@ func (c *deviceListCommand) Run(ctx context.Context, io streams, common commonFl
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(io.out, all)
-	}
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(io.out, "there is no device")
-		return err
-	}
-	var rows [][]string
-	for _, d := range all {
-		rows = append(rows, []string{d.Name, strings.Join(d.Networks, ", "), strings.Join(d.From, ", "), reach(d.LocalOnly)})
-	}
-	return show.Table(io.out, []show.Column{{Title: "device", Keep: true}, {Title: "networks"}, {Title: "writes as"}, {Title: "to"}}, rows, width(io.out))
+	return listing[web.Device]{
+		none:  "there is no device",
+		heads: []show.Column{{Title: "device", Keep: true}, {Title: "networks"}, {Title: "writes as"}, {Title: "to"}},
+		rows: row(func(d web.Device) []string {
+			return []string{d.Name, strings.Join(d.Networks, ", "), strings.Join(d.From, ", "), reach(d.LocalOnly)}
+		}),
+	}.print(io, c.JSON, all)
 }
 
 type deviceRemoveCommand struct{ nameFlags }

@@ -108,22 +108,17 @@ func (c *sieveListCommand) Run(ctx context.Context, streams streams, common comm
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(streams.out, all)
-	}
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(streams.out, "there is no filter yet; keep one with: allgreen account sieve put "+c.Address+" FILE")
-		return err
-	}
-	var rows [][]string
-	for _, s := range all {
-		state := ""
-		if s.Active {
-			state = "active"
-		}
-		rows = append(rows, []string{s.Name, state, moment(s.Changed)})
-	}
-	return show.Table(streams.out, []show.Column{{Title: "filter", Keep: true}, {Title: "state"}, {Title: "changed"}}, rows, width(streams.out))
+	return listing[web.SieveScript]{
+		none:  "there is no filter yet; keep one with: allgreen account sieve put " + c.Address + " FILE",
+		heads: []show.Column{{Title: "filter", Keep: true}, {Title: "state"}, {Title: "changed"}},
+		rows: row(func(s web.SieveScript) []string {
+			state := ""
+			if s.Active {
+				state = "active"
+			}
+			return []string{s.Name, state, moment(s.Changed)}
+		}),
+	}.print(streams, c.JSON, all)
 }
 
 type sieveShowCommand struct {

@@ -122,7 +122,7 @@ func printTest(out io.Writer, m testaddress.Message, verbose bool) error {
 	if len(rows) > 0 {
 		fmt.Fprintln(out)
 		heads := []show.Column{{Title: "name", Keep: true}, {Title: "says", Keep: true}, {Title: "organization"}, {Title: "proof"}}
-		if err := show.Table(out, heads, rows, width(out)); err != nil {
+		if err := show.Table(out, heads, rows, tableWidth(out)); err != nil {
 			return err
 		}
 	}
@@ -150,7 +150,7 @@ func printReceivers(out io.Writer, receivers []testaddress.Receiver) error {
 		return err
 	}
 	fmt.Fprintln(out)
-	return show.Table(out, []show.Column{{Title: "receiver", Keep: true}, {Title: "verdict", Keep: true}, {Title: "minds"}}, rows, width(out))
+	return show.Table(out, []show.Column{{Title: "receiver", Keep: true}, {Title: "verdict", Keep: true}, {Title: "minds"}}, rows, tableWidth(out))
 }
 
 func orDash(text string) string {

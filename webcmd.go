@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/allgreen-mail/allgreen/show"
 	"github.com/allgreen-mail/allgreen/web"
@@ -47,11 +46,7 @@ func (c *webTokenAddCommand) Run(ctx context.Context, io streams, common commonF
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(io.out, secret)
-	}
-	_, err = fmt.Fprintf(io.out, "%s\nIt is the secret of the token, and it is shown this once.\n", secret.Secret)
-	return err
+	return tellSecret(io, c.JSON, secret)
 }
 
 type webTokenListCommand struct{ adminFlags }
@@ -65,22 +60,17 @@ func (c *webTokenListCommand) Run(ctx context.Context, io streams, common common
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(io.out, all)
-	}
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(io.out, "there is no token")
-		return err
-	}
-	var rows [][]string
-	for _, t := range all {
-		may := "changes"
-		if t.ReadOnly {
-			may = "looks"
-		}
-		rows = append(rows, []string{t.Name, may, t.Created.Format("2006-01-02")})
-	}
-	return show.Table(io.out, []show.Column{{Title: "token", Keep: true}, {Title: "may"}, {Title: "made"}}, rows, width(io.out))
+	return listing[web.APIToken]{
+		none:  "there is no token",
+		heads: []show.Column{{Title: "token", Keep: true}, {Title: "may"}, {Title: "made"}},
+		rows: row(func(t web.APIToken) []string {
+			may := "changes"
+			if t.ReadOnly {
+				may = "looks"
+			}
+			return []string{t.Name, may, t.Created.Format("2006-01-02")}
+		}),
+	}.print(io, c.JSON, all)
 }
 
 type webTokenRemoveCommand struct{ nameFlags }
