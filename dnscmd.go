@@ -228,7 +228,7 @@ func (f domainFlags) comparer(common commonFlags, replace []string) (*comparer, 
 func newPublisher(settings *config.Config, w *world.World, replace []string) *setup.Publisher {
 	return &setup.Publisher{
 		World: w, Provider: publisher(settings.DNS, w), Name: settings.DNS.Provider,
-		Replace: replacing(replace), UndoDir: filepath.Join(settings.Data, "dns-undo"),
+		Replace: replacing(replace), UndoDir: filepath.Join(settings.Data, "dns-undo"), Data: settings.Data,
 	}
 }
 

@@ -153,6 +153,7 @@ func TestDNSPublish(t *testing.T) {
 	if last.Written != 1 || !last.Seen || !n.Has(t, "example.com. MX 10 mx.example.com.") || n.Has(t, "example.com. MX 10 mx.other.example.") {
 		t.Errorf("the mail has not moved: %+v", last)
 	}
+	run(0, "publish", "--yes") // what waited for the mail
 	if left := run(exitFailed, "diff"); !strings.Contains(left, "; 0 to add, 0 to merge, 0 to replace, 1 stay as they are") {
 		t.Errorf("left is\n%s", left)
 	}
@@ -161,7 +162,7 @@ func TestDNSPublish(t *testing.T) {
 		t.Error("the mail is not back")
 	}
 	files, err := os.ReadDir(filepath.Join(dir, "dns-undo"))
-	if err != nil || len(files) != 2 {
+	if err != nil || len(files) != 3 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	first := filepath.Join(dir, "dns-undo", files[0].Name())

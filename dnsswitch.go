@@ -109,9 +109,10 @@ func (c *dnsSwitchCommand) print(w io.Writer, st setup.SwitchState) error {
 	old := strings.Join(st.OldHosts(), " and ")
 	switch st.Phase {
 	case setup.Switched:
-		fmt.Fprintf(w, "%s has its mail here\n", st.Domain)
+		fmt.Fprintf(w, "%s has its mail here\nthe records that waited for it: %s dns publish %s\n", st.Domain, calledAs(), st.Domain)
 	case setup.Settling:
 		fmt.Fprintf(w, "the mail of %s has moved here\n%s\n", st.Domain, st.Waits)
+		fmt.Fprintf(w, "what leads mail programs here: %s dns publish %s\n", calledAs(), st.Domain)
 		if old != "" {
 			fmt.Fprintf(w, "it was at %s; what came in there meanwhile: %s import imap %s\n", old, calledAs(), st.OldHosts()[0])
 		}

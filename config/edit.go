@@ -71,9 +71,7 @@ func replace(path string, info os.FileInfo, document []byte) error {
 	}
 	_, err = f.Write(document)
 	err = errors.Join(err, f.Chmod(info.Mode().Perm()))
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() {
-		err = errors.Join(err, f.Chown(int(owner.Uid), int(owner.Gid)))
-	}
+	err = errors.Join(err, giveTo(f, info))
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
@@ -82,6 +80,21 @@ func replace(path string, info os.FileInfo, document []byte) error {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
+}
+
+// giveTo makes a new file that of another one's owner and group: root edits what the
+// group of the server reads.
+func giveTo(f *os.File, info os.FileInfo) error {
+	fresh, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	want, ok := info.Sys().(*syscall.Stat_t)
+	have, also := fresh.Sys().(*syscall.Stat_t)
+	if !ok || !also || want.Uid == have.Uid && want.Gid == have.Gid {
+		return nil
+	}
+	return f.Chown(int(want.Uid), int(want.Gid))
 }
 
 // span is where a value stands in a document.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/allgreen-mail/allgreen/mail"
@@ -96,6 +97,28 @@ func TestEditFile(t *testing.T) {
 	files, err := os.ReadDir(dir)
 	if err != nil || len(files) != 2 {
 		t.Errorf("%v, %v", files, err)
+	}
+}
+
+// TestEditFileKeepsTheGroup is root, who edits what the group of the server reads.
+func TestEditFileKeepsTheGroup(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives a file to a group that it is not in")
+	}
+	const group = 54321
+	path := filepath.Join(t.TempDir(), "allgreen.toml")
+	if err := errors.Join(os.WriteFile(path, []byte("old"), 0o640), os.Chown(path, -1, group)); err != nil {
+		t.Fatal(err)
+	}
+	if err := EditFile(path, func([]byte) ([]byte, error) { return []byte("new"), nil }); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := info.Sys().(*syscall.Stat_t).Gid; got != group || info.Mode().Perm() != 0o640 {
+		t.Errorf("group %d, %v", got, info.Mode())
 	}
 }
 

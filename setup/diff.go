@@ -25,7 +25,11 @@ func (c *Comparison) WriteDiff(w io.Writer, all bool) {
 	if n := counts[zone.Elsewhere]; n > 0 {
 		fmt.Fprintf(w, ", %d belong into the zones of others", n)
 	}
-	fmt.Fprint(w, "\n\n")
+	fmt.Fprintln(w)
+	if n := len(c.Later); n > 0 {
+		fmt.Fprintf(w, "; %d more wait until the mail of %s is here for good, as %s %s\n", n, c.Domain, c.Later[0].Name, c.Later[0].Type)
+	}
+	fmt.Fprintln(w)
 }
 
 func writeStep(w io.Writer, s zone.Step) {

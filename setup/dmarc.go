@@ -121,6 +121,9 @@ func (u *Upkeep) zoneDMARC(ctx context.Context, d mail.Domain) (z zoneDMARC, err
 	if record, _ := dmarc.Parse(z.text); record.IsValid() {
 		if p, _, _, ok := record.Effective(); ok {
 			z.policy = p
+			if record.P.Strength() > p.Strength() { // spoilt by another tag, and still what a person wants
+				z.policy = record.P
+			}
 		}
 	}
 	return z, nil

@@ -24,24 +24,26 @@ type Life struct {
 	DMARC     string
 	Elsewhere bool // its mail goes to other servers than ours
 	Sends     bool // as far as a zone can tell: it had MX, SPF or DMARC of somebody before us
+	Settles   bool // its mail has moved here, and may still go back
 }
 
 // LifeOf reads the life of a domain out of the sets that are present. wanted are our
 // records of it: what is ours already tells nothing.
 func LifeOf(d mail.Domain, wanted []finding.Record, present []zone.Set) Life {
-	l := Life{Domain: d}
+	l, several := Life{Domain: d}, false // none of several counts, but somebody sends
 	for _, s := range present {
 		switch {
 		case s.Name == world.NameOf(d) && s.Type == "MX":
 			l.MX = s
 		case s.Type == "TXT" && s.Name == world.NameOf(d):
 			l.SPF = textWith(s, "v=spf1")
+			several = len(textsWith(s, "v=spf1")) > 1
 		case s.Type == "TXT" && s.Name == policyName(d):
 			l.DMARC = textWith(s, "v=dmarc1")
 		}
 	}
 	l.Elsewhere = slices.ContainsFunc(exchangers(l.MX.Values), func(host string) bool { return !slices.Contains(ourExchangers(d, wanted), host) })
-	l.Sends = l.Elsewhere || l.DMARC != "" || hasOtherSenders(l.SPF, ourText(d, wanted, "v=spf1"))
+	l.Sends = l.Elsewhere || several || l.DMARC != "" || hasOtherSenders(l.SPF, ourText(d, wanted, "v=spf1"))
 	return l
 }
 
@@ -72,21 +74,55 @@ func (l Life) Gentle(wanted []finding.Record) []finding.Record {
 	return wanted
 }
 
+// inTurn parts what may be published now from what has to wait for the mail. An MTA-STS
+// policy that names our server alone has senders keep mail from the server that has it
+// today, and for a week after a way back (RFC 8461 section 5); what mail programs look up
+// leads them away from the mailboxes. What is there already is not for this to judge.
+func (l Life) inTurn(wanted []finding.Record, present []zone.Set) (now, later []finding.Record) {
+	for _, r := range wanted {
+		there := setOf(present, world.Name(r.Name), r.Type)
+		value, err := zone.Canonical(r.Type, r.Value)
+		same := err == nil && slices.Contains(there.Values, value)
+		if l.waits(r) && !same && (len(there.Values) == 0 || r.Type == "TXT") {
+			later = append(later, r)
+		} else {
+			now = append(now, r)
+		}
+	}
+	return now, later
+}
+
+// waits reports whether a record of ours does harm while the mail is elsewhere, or may be
+// again.
+func (l Life) waits(r finding.Record) bool {
+	is := func(label string) bool { return r.Name == label+l.Domain.String()+"." }
+	switch {
+	case is("_mta-sts."), is("mta-sts."):
+		return l.Elsewhere || l.Settles
+	case is("autoconfig."), is("autodiscover."), r.Type == "SRV":
+		return l.Elsewhere
+	}
+	return false
+}
+
 func policyName(d mail.Domain) world.Name { return world.Name("_dmarc." + d.String() + ".") }
 
 // textWith is the one text of a set that begins with a version; several are none (RFC
 // 7208 section 4.5, RFC 9989 section 4.10).
 func textWith(s zone.Set, version string) string {
-	var found []string
+	if found := textsWith(s, version); len(found) == 1 {
+		return found[0]
+	}
+	return ""
+}
+
+func textsWith(s zone.Set, version string) (found []string) {
 	for _, v := range s.Values {
 		if text, err := (finding.Record{Value: v}).Text(); err == nil && strings.HasPrefix(strings.ToLower(text), version) {
 			found = append(found, text)
 		}
 	}
-	if len(found) != 1 {
-		return ""
-	}
-	return found[0]
+	return found
 }
 
 func ourText(d mail.Domain, wanted []finding.Record, version string) string {
@@ -126,7 +162,7 @@ func ourExchangers(d mail.Domain, wanted []finding.Record) []string {
 func hasOtherSenders(have, ours string) bool {
 	known := strings.Fields(strings.ToLower(ours))
 	for _, term := range strings.Fields(strings.ToLower(have)) {
-		if !slices.Contains(known, term) && !strings.HasSuffix(term, "all") && term != "v=spf1" {
+		if !slices.Contains(known, term) && strings.TrimLeft(term, "+-~?") != "all" && term != "v=spf1" {
 			return true
 		}
 	}

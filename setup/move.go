@@ -82,6 +82,11 @@ func (s *Setup) switchMail(ctx context.Context, records []finding.Record, out Ou
 		return out, err
 	}
 	out.Changed = st.Phase != before.Phase
+	if !st.Moved.IsZero() || st.Phase == Switched {
+		if err := s.publishWaiting(ctx, &out); err != nil || out.Stop {
+			return out, err
+		}
+	}
 	switch {
 	case st.Phase == Switched:
 		out.Line = "the mail of " + s.Domain.String() + " comes here"
@@ -94,4 +99,20 @@ func (s *Setup) switchMail(ctx context.Context, records []finding.Record, out Ou
 		out.note(finding.Yellow, out.Line+": "+st.Waits, "then run it again; it goes on from here")
 	}
 	return out, nil
+}
+
+// publishWaiting publishes what had to wait for the mail to be here.
+func (s *Setup) publishWaiting(ctx context.Context, out *Outcome) error {
+	one, by, err := s.compare(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.complete(ctx, by, one, out); err != nil || out.Stop {
+		return err
+	}
+	if n := len(one.Later); n > 0 {
+		out.info(fmt.Sprintf("%d records wait until the mail of %s is here for good, as %s %s", n, s.Domain, strings.TrimSuffix(one.Later[0].Name, "."), one.Later[0].Type),
+			"run setup again then")
+	}
+	return nil
 }

@@ -24,6 +24,7 @@ type Publisher struct {
 	Provider zone.Provider // nil: what everybody sees is looked at, and nothing can be published
 	Name     string        // of the provider, for the undo file
 	Replace  func(name world.Name, kind string) bool
+	Data     string        // the data folder, where switches are remembered; "" knows of none
 	Wait     time.Duration // until the name servers show it; zero does not wait
 	UndoDir  string        // for undo files that are named by zone and time
 	UndoFile string        // instead of them
@@ -42,6 +43,7 @@ type Comparison struct {
 	Domain  string `json:"domain"`
 	Differs bool   `json:"differs"`
 	*zone.Plan
+	Later []finding.Record `json:"later,omitempty"` // to be written when the mail is here for good
 }
 
 // Published is what became of one domain.
@@ -77,8 +79,20 @@ func (p *Publisher) Compare(ctx context.Context, domain mail.Domain, records []f
 	if err != nil {
 		return nil, err
 	}
-	plan := zone.NewPlan(at, LifeOf(domain, records, present).Gentle(records), present, p.Replace)
-	return &Comparison{domain.String(), plan.Differs(), plan}, nil
+	life := LifeOf(domain, records, present)
+	life.Settles = p.settles(domain)
+	inTurn, later := life.inTurn(life.Gentle(records), present)
+	plan := zone.NewPlan(at, inTurn, present, p.Replace)
+	return &Comparison{domain.String(), plan.Differs() || len(later) > 0, plan, later}, nil
+}
+
+// settles reports whether the mail of a domain has just moved here, and may go back.
+func (p *Publisher) settles(d mail.Domain) bool {
+	if p.Data == "" {
+		return false
+	}
+	st, err := ReadSwitch(p.Data, d)
+	return err == nil && st.Phase == Settling
 }
 
 // Publish writes how to take it back, then the records, then the MX records, each seen

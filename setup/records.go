@@ -27,23 +27,27 @@ func (s *Setup) publish(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
-	if len(one.Changes()) > 0 {
-		if by.Provider == nil || s.Answers.ByHand {
-			err = s.byHand(ctx, one, &out)
-		} else {
-			var b strings.Builder
-			one.WriteDiff(&b, false)
-			s.Desk.Say(b.String())
-			err = s.byProvider(ctx, by, one, &out)
-		}
-		if err != nil || out.Stop {
-			return out, err
-		}
+	if err := s.complete(ctx, by, one, &out); err != nil || out.Stop {
+		return out, err
 	}
 	s.tellKept(one, &out)
 	out.note(finding.Green, "every name server of "+one.Zone.String()+" shows what the domain wants", "")
 	out.Line = fmt.Sprintf("the records of %s are published", s.Domain)
 	return out, nil
+}
+
+// complete has the changes made, by the provider or by a person.
+func (s *Setup) complete(ctx context.Context, by *Publisher, one *Comparison, out *Outcome) error {
+	switch {
+	case len(one.Changes()) == 0:
+		return nil
+	case by.Provider == nil || s.Answers.ByHand:
+		return s.byHand(ctx, one, out)
+	}
+	var b strings.Builder
+	one.WriteDiff(&b, false)
+	s.Desk.Say(b.String())
+	return s.byProvider(ctx, by, one, out)
 }
 
 // compare asks the server what it wants, and the zone what it has.
@@ -152,6 +156,9 @@ func table(records []finding.Record) string {
 
 // tellKept says what is there and was left alone, because it is somebody's.
 func (s *Setup) tellKept(one *Comparison, out *Outcome) {
+	if n := len(one.Later); n > 0 {
+		out.info(fmt.Sprintf("%d records wait until the mail of %s is here for good, as %s %s", n, s.Domain, strings.TrimSuffix(one.Later[0].Name, "."), one.Later[0].Type), "")
+	}
 	for _, step := range one.Steps {
 		switch step.Status {
 		case zone.Keep:

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/allgreen-mail/allgreen/mail"
+	"github.com/allgreen-mail/allgreen/route"
 	"github.com/allgreen-mail/allgreen/world"
 	"github.com/allgreen-mail/allgreen/zone"
 )
@@ -160,6 +161,9 @@ func (s *Switch) step(ctx context.Context, st SwitchState) (SwitchState, error) 
 		}
 		st.Phase = Testing
 	case Testing:
+		if err := s.policyForbids(ctx, st); err != nil {
+			return s.waits(st, "%w", err)
+		}
 		if err := s.Test(ctx); err != nil {
 			return s.waits(st, "%w", err)
 		}
@@ -214,6 +218,9 @@ func (s *Switch) lower(ctx context.Context, st SwitchState, now zone.Set) (Switc
 		if s.Provider == nil {
 			return s.waits(st, "set the TTL of the MX records of %s to %d seconds; it is %d", s.Domain, shortTTL, now.TTL)
 		}
+		if err := s.save(st); err != nil { // who is killed after the next line has to know the long one
+			return st, err
+		}
 		if err := s.setTTL(ctx, st.Zone, now, shortTTL); err != nil {
 			return st, err
 		}
@@ -231,6 +238,22 @@ func (s *Switch) lower(ctx context.Context, st SwitchState, now zone.Set) (Switc
 		st.Until = st.Lowered.Add(time.Duration(st.Before.TTL) * time.Second)
 	}
 	return st, nil
+}
+
+// policyForbids is the error of an MTA-STS policy that keeps mail from our server: senders
+// that hold it would not deliver after the move (RFC 8461 section 5).
+func (s *Switch) policyForbids(ctx context.Context, st SwitchState) error {
+	sts := route.LookupSTS(ctx, s.World, s.Domain)
+	if !sts.Usable() || sts.Policy.Mode != route.STSEnforce {
+		return nil
+	}
+	for _, name := range exchangers(st.Wanted) {
+		host, err := mail.ParseDomain(strings.TrimSuffix(name, "."))
+		if err == nil && !sts.Policy.Allows(host) {
+			return fmt.Errorf("the MTA-STS policy at %s does not name %s: add the line \"mx: %s\" to it, change the id in _mta-sts.%s, and wait for a day at least", route.STSPolicyURL(s.Domain), host, host, s.Domain)
+		}
+	}
+	return nil
 }
 
 func (s *Switch) setTTL(ctx context.Context, at world.Name, now zone.Set, ttl int) error {
@@ -253,6 +276,9 @@ func (s *Switch) move(ctx context.Context, st SwitchState, now zone.Set) (Switch
 	var err error
 	if st.Undo, err = by.keepUndo(UndoDocument{st.Zone, s.Name, s.World.Now().UTC(), changes}); err != nil {
 		return st, fmt.Errorf("%w: %w", ErrUndo, err)
+	}
+	if err := s.save(st); err != nil { // with the way back
+		return st, err
 	}
 	if err := s.Provider.Write(ctx, st.Zone, changes); err != nil {
 		return st, fmt.Errorf("move the mail of %s: %w", s.Domain, err)

@@ -178,3 +178,38 @@ func TestSwitchFails(t *testing.T) {
 	m.fails = nil
 	m.goes(time.Second, setup.Settling, "leave the old server on")
 }
+
+// killer is a provider whose process is killed as soon as it has written.
+type killer struct{ *zoneWorld }
+
+func (k killer) Write(ctx context.Context, at world.Name, changes []zone.Change) error {
+	if err := k.zoneWorld.Write(ctx, at, changes); err != nil {
+		return err
+	}
+	panic("killed")
+}
+
+// TestSwitchKilled is killed after each write: the long TTL is waited for all the same, and
+// the way back is known.
+func TestSwitchKilled(t *testing.T) {
+	m := newMoving(t, true, "example.com. 86400 MX "+theirs)
+	m.Provider = killer{m.zoneWorld}
+	killed := func() {
+		t.Helper()
+		defer func() {
+			if recover() == nil {
+				t.Error("nothing was written")
+			}
+		}()
+		_, _ = m.Go(t.Context()) // it does not come back
+	}
+	killed()
+	m.mx(theirs, 300)
+	m.goes(0, setup.Waiting, "86400 seconds")
+	m.turn(day)
+	killed()
+	m.mx("10 mx.example.com.", 300)
+	if st := m.goes(0, setup.Settling, "leave the old server on"); st.Undo == "" || st.Before.TTL != 86400 {
+		t.Errorf("%+v", st)
+	}
+}
