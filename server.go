@@ -32,6 +32,7 @@ import (
 	"github.com/allgreen-mail/allgreen/standing"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/submit"
+	"github.com/allgreen-mail/allgreen/suppression"
 	"github.com/allgreen-mail/allgreen/testaddress"
 	"github.com/allgreen-mail/allgreen/transfer"
 	"github.com/allgreen-mail/allgreen/vacation"
@@ -91,7 +92,7 @@ func schemas() []store.Schema {
 	return []store.Schema{
 		identity.Schema, account.Schema, mailbox.Schema, journal.Schema, queue.Schema, policy.Schema, submit.Schema, deliver.Schema, transfer.Schema, backup.Schema,
 		vacation.Schema, web.Schema, pages.Schema, standing.Schema, gate.Schema, monitor.Schema, setup.ChecklistSchema,
-		testaddress.Schema, exhibit.Schema,
+		testaddress.Schema, exhibit.Schema, suppression.Schema,
 	}
 }
 
