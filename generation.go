@@ -144,14 +144,19 @@ func (g *generation) mailDoor(service string, sockets []config.Socket, o smtp.Se
 	}}
 }
 
+// unsubscribePurpose names the secret of the links of List-Unsubscribe. It never changes:
+// links in old messages must work.
+const unsubscribePurpose = "unsubscribe"
+
 // webDoors are the listeners that speak HTTP.
 func (g *generation) webDoors() []*door {
 	s, l := g.server, g.settings.Listen
 	public := web.Public{
 		Hostname: g.settings.Hostname, Domains: g.settings.Domains, Now: s.world.Now,
-		Policy:   func(d mail.Domain) (string, bool) { _, text := s.identity.MTASTS(d); return text, text != "" },
-		Messages: web.NewMessages(g.submit, s.accounts),
-		Servers:  mailServers(g.settings), Operator: g.settings.Web.Operator, Egress: egressOf(g.settings), Style: pages.Style(),
+		Policy:      func(d mail.Domain) (string, bool) { _, text := s.identity.MTASTS(d); return text, text != "" },
+		Messages:    web.NewMessages(g.submit, s.accounts),
+		Unsubscribe: web.NewUnsubscribing(s.store, s.identity.Secret(unsubscribePurpose), s.world.Now, g.log),
+		Servers:     mailServers(g.settings), Operator: g.settings.Web.Operator, Egress: egressOf(g.settings), Style: pages.Style(),
 	}
 	admin := web.Administration{
 		Store: s.store, Accounts: s.accounts, Queue: s.queue, Now: s.world.Now, Networks: func(n []netip.Prefix) error { return checkPrefixes(n, g.settings, s.world) },

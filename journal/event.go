@@ -35,6 +35,9 @@ const (
 	Dropped     Kind = "dropped"      // a person threw it away
 	LoginFailed Kind = "login-failed" // somebody gave wrong credentials
 	Alert       Kind = "alert"        // the administrator was told of something
+
+	Unsubscribed Kind = "unsubscribed" // a person wants no more of a stream
+	Resubscribed Kind = "resubscribed" // and took that back
 )
 
 // Kinds are all kinds of this package, in the order of a message's life.

@@ -18,6 +18,8 @@ type Public struct {
 	Policy func(mail.Domain) (text string, ok bool)
 	// Messages takes POST /v1/messages; nil: there is no such thing.
 	Messages http.Handler
+	// Unsubscribe answers the links of List-Unsubscribe; nil: there are none.
+	Unsubscribe *Unsubscribing
 	// Servers are those that mail programs use, the best of each kind first.
 	Servers []MailServer
 	// Operator says who runs this, as the law of some countries wants it on a page; "":
@@ -39,6 +41,9 @@ func (p Public) Handler() http.Handler {
 	mux.HandleFunc("GET /{$}", p.page)
 	mux.HandleFunc("GET /static/allgreen.css", p.style)
 	p.addPrograms(mux)
+	if p.Unsubscribe != nil {
+		p.Unsubscribe.add(mux)
+	}
 	if p.Messages != nil {
 		mux.Handle("/v1/messages", p.Messages)
 	}
