@@ -22,9 +22,10 @@ type Life struct {
 	MX        zone.Set // without values: there are none
 	SPF       string   // "" there is none
 	DMARC     string
-	Elsewhere bool // its mail goes to other servers than ours
-	Sends     bool // as far as a zone can tell: it had MX, SPF or DMARC of somebody before us
-	Settles   bool // its mail has moved here, and may still go back
+	Elsewhere bool         // its mail goes to other servers than ours
+	Sends     bool         // as far as a zone can tell: it had MX, SPF or DMARC of somebody before us
+	Inherits  dmarc.Policy // what a domain above it says of its mail, while it says nothing itself
+	Settles   bool         // its mail has moved here, and may still go back
 }
 
 // LifeOf reads the life of a domain out of the sets that are present. wanted are our
@@ -57,18 +58,32 @@ func LookAtLife(ctx context.Context, w *world.World, d mail.Domain, wanted []fin
 	return LifeOf(d, wanted, present), err
 }
 
+// inherited is the policy that a domain without a record of its own has from above (RFC
+// 9989 section 4.10). What is said of names that do not exist counts for none of ours.
+func inherited(ctx context.Context, w *world.World, d mail.Domain) dmarc.Policy {
+	found := dmarc.Discover(ctx, w, d)
+	if found.Step == nil || found.Step.Domain == d || found.Source != dmarc.FromP && found.Source != dmarc.FromSP {
+		return ""
+	}
+	return found.Policy
+}
+
 // Gentle is what to publish of our records for a domain that lives: one that sends
 // already, and has no DMARC record, begins at p=none, because nobody knows yet who all
 // sends for it (RFC 9989 section 5.1). All else is as it was; what is there already is
 // for zone.NewPlan to keep.
 func (l Life) Gentle(wanted []finding.Record) []finding.Record {
-	if !l.Sends || l.DMARC != "" {
+	begin := l.Inherits // what counts today is not made weaker
+	switch {
+	case l.DMARC != "", !l.Sends && begin != dmarc.Reject:
 		return wanted
+	case begin == "":
+		begin = dmarc.None
 	}
 	wanted = slices.Clone(wanted)
 	for i, r := range wanted {
 		if r.Name == policyName(l.Domain).String() && r.Type == "TXT" {
-			wanted[i] = finding.TXT(r.Name, identity.DMARCRecord(l.Domain, dmarc.None))
+			wanted[i] = finding.TXT(r.Name, identity.DMARCRecord(l.Domain, begin))
 		}
 	}
 	return wanted

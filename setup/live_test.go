@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/allgreen-mail/allgreen/finding"
+	"github.com/allgreen-mail/allgreen/mail"
 	"github.com/allgreen-mail/allgreen/mailauth/dmarc"
 	"github.com/allgreen-mail/allgreen/setup"
 	"github.com/allgreen-mail/allgreen/zone"
@@ -86,4 +87,31 @@ func TestDMARCOfASpoiltRecord(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	c.policy("reject")
+}
+
+// TestInherits begins with what a domain above says already, and with nothing weaker.
+func TestInherits(t *testing.T) {
+	news := mail.MustParseDomain("news.example.com")
+	wanted := []finding.Record{finding.TXT("_dmarc.news.example.com.", "v=DMARC1; p=quarantine; rua=mailto:postmaster@news.example.com")}
+	for _, tt := range []struct{ above, spf, want string }{
+		{"v=DMARC1; p=reject", "", "p=reject"},
+		{"v=DMARC1; p=reject", "v=spf1 include:_spf.other.example -all", "p=reject"},
+		{"v=DMARC1; p=reject; sp=none", "v=spf1 include:_spf.other.example -all", "p=none"},
+		{"v=DMARC1; p=reject; sp=none", "", "p=quarantine"},
+		{"v=DMARC1; p=none", "", "p=quarantine"},
+	} {
+		z := newZoneWorld(`_dmarc.example.com. 3600 TXT "` + tt.above + `"`)
+		if tt.spf != "" {
+			z.add(`news.example.com. 3600 TXT "` + tt.spf + `"`)
+		}
+		by := &setup.Publisher{World: z.world(), Provider: z}
+		records := append(wanted, finding.TXT("news.example.com.", "v=spf1 ip4:203.0.113.7 -all"))
+		one, err := by.Compare(t.Context(), news, records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := one.Steps[0].Wanted[0]; !strings.Contains(got, tt.want+";") {
+			t.Errorf("%+v: %s", tt, got)
+		}
+	}
 }

@@ -80,7 +80,7 @@ func (p *Publisher) Compare(ctx context.Context, domain mail.Domain, records []f
 		return nil, err
 	}
 	life := LifeOf(domain, records, present)
-	life.Settles = p.settles(domain)
+	life.Settles, life.Inherits = p.settles(domain), inherited(ctx, p.World, domain)
 	inTurn, later := life.inTurn(life.Gentle(records), present)
 	plan := zone.NewPlan(at, inTurn, present, p.Replace)
 	return &Comparison{domain.String(), plan.Differs() || len(later) > 0, plan, later}, nil
