@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,11 +30,12 @@ type gatekeeper struct {
 	woken  chan struct{}
 	open   []string     // keys of the reds when it last looked; only tend touches it
 	looks  atomic.Int32 // at held mail that are still to be made
+	ticks  int          // since held mail was looked at in any case; only run touches it
 }
 
 func newGatekeeper(s *server) *gatekeeper {
 	k := &gatekeeper{server: s, woken: make(chan struct{}, 1)}
-	o := gate.Options{Store: s.store, Providers: provider.New(), Confirm: monitor.Confirm, Now: s.world.Now, Log: s.log}
+	o := gate.Options{Store: s.store, Providers: sync.OnceValue(provider.New), Confirm: monitor.Confirm, Now: s.world.Now, Log: s.log}
 	if !s.world.IsMade() { // a made world lives too short to wait in
 		o.FirstLook = k.isFirstLook
 	}
@@ -117,12 +119,22 @@ func (k *gatekeeper) wake() {
 	}
 }
 
-// How often held mail is looked at: in any case; when something changes; and, because
-// it is committed only after it was judged, some times after something was held.
+// How often held mail is looked at when something changes and, because it is committed
+// only after it was judged, some times after something was held; and how often in any
+// case: another process may have held it and ended, or have been slow to commit.
 const (
 	tendEvery = 20 * time.Second
 	afterHold = 3
+	inAnyCase = int(15 * time.Minute / tendEvery) // ticks
 )
+
+// tick counts the ticks, and has held mail looked at now and then.
+func (k *gatekeeper) tick() {
+	if k.ticks++; k.ticks >= inAnyCase {
+		k.ticks = 0
+		k.looks.Store(afterHold)
+	}
+}
 
 // run tends what is held until the context ends.
 func (k *gatekeeper) run(ctx context.Context) error {
@@ -135,6 +147,7 @@ func (k *gatekeeper) run(ctx context.Context) error {
 		}
 		select {
 		case <-tick.C:
+			k.tick()
 		case <-k.woken:
 		case <-ctx.Done():
 		}
@@ -142,12 +155,19 @@ func (k *gatekeeper) run(ctx context.Context) error {
 	return nil
 }
 
+// errUnread is the error of a start without a standing that can be read: whom to tell and
+// what to let go cannot be known yet.
+var errUnread = errors.New("the standing was not read yet")
+
 // tend lets go what need not wait any more, and tells of the rest.
 func (k *gatekeeper) tend(ctx context.Context) error {
 	var keys []string
-	reds := k.gate.Reds(ctx)
-	if k.mode() == "off" {
+	reds, known := k.gate.Reds(ctx)
+	switch {
+	case k.mode() == "off":
 		reds = nil
+	case !known:
+		return errUnread
 	}
 	for i := range reds {
 		keys = append(keys, reds[i].Key())
@@ -202,7 +222,8 @@ func (k *gatekeeper) ask(ctx context.Context) error {
 		return nil
 	}
 	var texts []string
-	for _, r := range k.gate.Reds(ctx) {
+	reds, _ := k.gate.Reds(ctx)
+	for _, r := range reds {
 		texts = append(texts, fmt.Sprintf("%s (%s)", r.Text, r.Check))
 	}
 	switch {
@@ -220,6 +241,7 @@ func (k *gatekeeper) figures() []web.Family {
 		Read: func(emit func(float64, ...string)) {
 			ctx, cancel := context.WithTimeout(context.Background(), figurePatience)
 			defer cancel()
-			emit(float64(len(k.gate.Reds(ctx))))
+			reds, _ := k.gate.Reds(ctx)
+			emit(float64(len(reds)))
 		}}}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -196,6 +197,36 @@ func TestGateWarns(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := v.home.arrived(ctx, anna, mailbox.Inbox, "[mx.allgreen.example] receivers may refuse our mail: "+listed); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGateLooksInAnyCase: what another process held before it ended, or was slow to
+// commit, is looked at within a quarter of an hour though nothing changes here.
+func TestGateLooksInAnyCase(t *testing.T) {
+	k := &gatekeeper{}
+	for range inAnyCase - 1 {
+		k.tick()
+	}
+	if k.looks.Load() != 0 {
+		t.Error("it looks all the time")
+	}
+	if k.tick(); k.looks.Load() <= 0 {
+		t.Error("it never looks again")
+	}
+}
+
+// TestGateWaitsForTheStanding: after a start that cannot read the standing nothing is let
+// go, and nobody is told twice.
+func TestGateWaitsForTheStanding(t *testing.T) {
+	v := settle(t, "", lab.Options{})
+	k := newGatekeeper(v.home.server)
+	over, end := context.WithCancel(t.Context())
+	end()
+	if err := k.tend(over); !errors.Is(err, errUnread) {
+		t.Errorf("without a standing: %v", err)
+	}
+	if err := k.tend(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

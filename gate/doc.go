@@ -1,7 +1,7 @@
 // Package gate answers one question: may this mail leave, for what is known of our own
 // addresses and domains?
 //
-//	g := gate.New(gate.Options{Store: st, Providers: provider.New(), Confirm: 3})
+//	g := gate.New(gate.Options{Store: st, Providers: sync.OnceValue(provider.New), Confirm: 3})
 //	a := g.Ask(ctx, gate.Mail{Domain: from, Ways: ways, Queued: at})
 //	if a.Red != nil { hold, with gate.Why(a.Red, trace) }
 //

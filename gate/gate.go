@@ -18,9 +18,9 @@ import (
 // Options are what a Gate is made of. Store and Providers must be set.
 type Options struct {
 	Store     *store.Store
-	Providers *provider.Directory
-	Confirm   int              // runs after which a red counts; below one: 3, as the watch
-	Now       func() time.Time // nil: there are no first looks, and nothing is too old
+	Providers func() *provider.Directory // asked when a red is only minded by some
+	Confirm   int                        // runs after which a red counts; below one: 3, as the watch
+	Now       func() time.Time           // nil: there are no first looks, and nothing is too old
 	// FirstLook tells that the watch is looking at a domain for the first time. Nil:
 	// mail of a domain that nobody looked at goes.
 	FirstLook func(mail.Domain) bool
@@ -89,7 +89,7 @@ func (g *Gate) Ask(ctx context.Context, m Mail) Answer {
 
 // minds reports whether a host belongs to one of these providers.
 func (g *Gate) minds(mx mail.Domain, ids []string) bool {
-	p, ok := g.o.Providers.ByMX(mx)
+	p, ok := g.o.Providers().ByMX(mx)
 	return ok && slices.Contains(ids, p.ID)
 }
 
@@ -100,10 +100,10 @@ func (g *Gate) Reread() {
 	g.read = time.Time{}
 }
 
-// Reds are what stops mail now.
-func (g *Gate) Reds(ctx context.Context) []Red {
-	reds, _ := g.standing(ctx)
-	return reds
+// Reds are what stops mail now, as it was read last; false when it never could be.
+func (g *Gate) Reds(ctx context.Context) ([]Red, bool) {
+	reds, looked := g.standing(ctx)
+	return reds, looked != nil
 }
 
 // standing reads at most every few seconds. What was read must not be changed.

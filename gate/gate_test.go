@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 	"sync"
@@ -47,7 +48,7 @@ type yard struct {
 func open(t *testing.T) *yard {
 	y := &yard{T: t, clock: &clock{now: start}}
 	y.st = storetest.OpenWith(t, store.Options{Dir: t.TempDir(), Clock: y.clock.Now, Schemas: []store.Schema{standing.Schema, gate.Schema}})
-	y.gate = gate.New(gate.Options{Store: y.st, Providers: provider.New(), Confirm: 3, Now: y.clock.Now, Fresh: -1,
+	y.gate = gate.New(gate.Options{Store: y.st, Providers: sync.OnceValue(provider.New), Confirm: 3, Now: y.clock.Now, Fresh: -1,
 		FirstLook: func(mail.Domain) bool { return y.first }})
 	return y
 }
@@ -247,5 +248,22 @@ func TestStops(t *testing.T) {
 				t.Errorf("%s: there is no provider %q", s.Check, id)
 			}
 		}
+	}
+}
+
+// TestUnread: what could not be read is not taken for a standing without a red.
+func TestUnread(t *testing.T) {
+	y := open(t)
+	y.look(3, "192.0.2.1", "rdns.forward-confirmed", "no-ptr", "192.0.2.1", finding.Red)
+	over, end := context.WithCancel(t.Context())
+	end()
+	if reds, known := y.gate.Reds(over); known || len(reds) != 0 {
+		t.Errorf("%v, %t", reds, known)
+	}
+	if reds, known := y.gate.Reds(t.Context()); !known || len(reds) != 1 {
+		t.Errorf("%v, %t", reds, known)
+	}
+	if reds, known := y.gate.Reds(over); !known || len(reds) != 1 {
+		t.Errorf("what was read before is forgotten: %v, %t", reds, known)
 	}
 }

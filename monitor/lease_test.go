@@ -1,11 +1,16 @@
 package monitor
 
 import (
+	"log/slog"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/allgreen-mail/allgreen/finding"
 	"github.com/allgreen-mail/allgreen/standing"
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/store/storetest"
+	"github.com/allgreen-mail/allgreen/world"
 )
 
 // Of two processes one watches, until it gives the watch back.
@@ -55,6 +60,38 @@ func TestDebts(t *testing.T) {
 			dropped, err := giveUp(tx, tx.Now().Add(1))
 			if dropped != 1 {
 				t.Errorf("dropped %d", dropped)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Of several processes that saw the same change, one hands it to the channels: a person
+// may look again in another one than that which watches.
+func TestOwedOnce(t *testing.T) {
+	storetest.Each(t, []store.Schema{standing.Schema, Schema}, func(t *testing.T, st *store.Store) {
+		bad := finding.Finding{Check: "spf.record", Status: finding.Red, Code: "bad", Subject: "example.com"}
+		if err := st.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := standing.Record(tx, standing.Run{Target: "example.com", Findings: []finding.Finding{bad}, Confirm: 1})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		s := &Settings{Channels: []Channel{{Name: "admin"}}}
+		var all errgroup.Group
+		for range 8 {
+			m := New(Options{Store: st, World: world.None(), Log: slog.New(slog.DiscardHandler)})
+			all.Go(func() error { return m.owe(t.Context(), s) })
+		}
+		if err := all.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if err := st.Read(t.Context(), func(tx *store.Tx) error {
+			owed, err := countOwed(tx)
+			if owed["admin"] != 1 {
+				t.Errorf("the change is owed %d times", owed["admin"])
 			}
 			return err
 		}); err != nil {

@@ -31,9 +31,7 @@ const (
 
 // watch looks whenever it is time, until the context ends.
 func (m *Monitor) watch(ctx context.Context) {
-	if err := m.owe(ctx, m.settings.Load()); err != nil && ctx.Err() == nil { // what the last process did not come to
-		m.Log.Warn("whom the watch owes a letter could not be noted", "error", err)
-	}
+	m.oweLeft(ctx)
 	for ctx.Err() == nil {
 		if err := m.adopt(ctx); err != nil && ctx.Err() == nil {
 			m.Log.Warn("the watch cannot read what it knows", "error", err)
@@ -41,6 +39,18 @@ func (m *Monitor) watch(ctx context.Context) {
 		if m.wait(ctx) && m.lease.isOurs() {
 			m.lookAtAllDue(ctx)
 		}
+	}
+}
+
+// oweLeft notes whom the last process did not come to. A person may look already.
+func (m *Monitor) oweLeft(ctx context.Context) {
+	leave, err := m.enter(ctx)
+	if err != nil {
+		return
+	}
+	defer leave()
+	if err := m.owe(ctx, m.settings.Load()); err != nil && ctx.Err() == nil {
+		m.Log.Warn("whom the watch owes a letter could not be noted", "error", err)
 	}
 }
 

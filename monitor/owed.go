@@ -27,6 +27,9 @@ func (m *Monitor) owe(ctx context.Context, s *Settings) error {
 	m.waited++
 	err := m.Store.Write(ctx, func(tx *store.Tx) error {
 		owed = 0
+		if err := tx.Lock("monitor/owe"); err != nil { // a person may look in another process
+			return err
+		}
 		changes, err := standing.Untold(tx, maxGathered)
 		if err != nil || len(changes) == 0 {
 			return err

@@ -79,14 +79,7 @@ func (s *Site) admits(r *http.Request, user, password, code string) (bool, error
 	if err != nil || !is {
 		return false, err
 	}
-	if !s.guesses.may(s.o.World.Now()) {
-		return false, errGuesses
-	}
-	ok, err := s.takeCode(r.Context(), who.Account, code)
-	if err == nil {
-		s.guesses.count(ok, s.o.World.Now())
-	}
-	return ok, err
+	return s.guesses.try(s.o.World.Now, func() (bool, error) { return s.takeCode(r.Context(), who.Account, code) })
 }
 
 func (s *Site) isAdministrator(r *http.Request, id account.ID) (is bool, err error) {
@@ -119,20 +112,23 @@ const (
 	longestWait = time.Hour
 )
 
-func (g *guesses) may(now time.Time) bool {
+// try has a code looked at, one at a time: of many that come at once, none is looked at
+// before the one before it was counted.
+func (g *guesses) try(now func() time.Time, take func() (bool, error)) (ok bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return !now.Before(g.until)
-}
-
-func (g *guesses) count(ok bool, now time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if ok {
+	if now().Before(g.until) {
+		return false, errGuesses
+	}
+	ok, err = take()
+	switch {
+	case err != nil:
+	case ok:
 		g.wrong, g.until = 0, time.Time{}
-		return
+	default:
+		if g.wrong++; g.wrong >= freeGuesses {
+			g.until = now().Add(min(guessPause<<min(g.wrong-freeGuesses, 10), longestWait))
+		}
 	}
-	if g.wrong++; g.wrong >= freeGuesses {
-		g.until = now.Add(min(guessPause<<min(g.wrong-freeGuesses, 10), longestWait))
-	}
+	return ok, err
 }

@@ -1,6 +1,10 @@
 package pages
 
 import (
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -35,5 +39,25 @@ func TestOwnPath(t *testing.T) {
 		if got := ownPath(to); got != want {
 			t.Errorf("%q leads to %q, want %q", to, got, want)
 		}
+	}
+}
+
+// Of codes that come at once no more are looked at than of codes that come in turn.
+func TestGuessesAtOnce(t *testing.T) {
+	var g guesses
+	var taken atomic.Int32
+	var all sync.WaitGroup
+	now := time.Now()
+	for range 50 {
+		all.Go(func() {
+			_, err := g.try(func() time.Time { return now }, func() (bool, error) { taken.Add(1); runtime.Gosched(); return false, nil })
+			if err != nil && !errors.Is(err, errGuesses) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := taken.Load(); n != freeGuesses {
+		t.Errorf("%d codes were looked at, want %d", n, freeGuesses)
 	}
 }
