@@ -85,6 +85,13 @@ func (i *inbox) channel() Channel {
 	}}
 }
 
+// first is the letter that came first.
+func (i *inbox) first() Letter {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.letters[0]
+}
+
 // subjects are what it was told.
 func (i *inbox) subjects() string {
 	i.mu.Lock()
@@ -161,7 +168,8 @@ func TestLooksVary(t *testing.T) {
 			for i := range looks[1:] {
 				gap := looks[i+1].Sub(looks[i])
 				gaps[gap] = true
-				if gap < time.Hour*shortest/100 || gap > time.Hour*longest/100 {
+				if gap < time.Hour*shortest/100-time.Hour/trialsPerEvery/2 || // it joins the others that are due soon
+					gap > time.Hour*longest/100 {
 					t.Errorf("%s: %s between two looks", target, gap)
 				}
 			}
@@ -197,7 +205,7 @@ func TestOneLetterEach(t *testing.T) {
 		if others := len(l.looks("example.net")) - before; others > 5 {
 			t.Errorf("the other domain was looked at %d times in that hour", others)
 		}
-		text := admin.letters[0].Text
+		text := admin.first().Text
 		for _, want := range []string{"RED x", "Who minds: google", "What to do: change the bulb", "allgreen explain test.lamp", "since " + minute(time.Now())[:10]} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the letter lacks %q:\n%s", want, text)
