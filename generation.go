@@ -24,6 +24,7 @@ import (
 	"github.com/allgreen-mail/allgreen/reputation"
 	"github.com/allgreen-mail/allgreen/smtp"
 	"github.com/allgreen-mail/allgreen/submit"
+	"github.com/allgreen-mail/allgreen/suppression"
 	"github.com/allgreen-mail/allgreen/web"
 	"github.com/allgreen-mail/allgreen/web/pages"
 )
@@ -91,10 +92,20 @@ func (g *generation) build() (err error) {
 	}
 	g.submit = submit.New(submit.Options{
 		Store: s.store, Accounts: s.accounts, Keys: s.identity, Accept: s.accept, Queue: s.queue, World: s.world,
-		Hostname: c.Hostname, MaxSize: int64(c.Receive.MaxSize), Watch: watch(c), Alert: s.alertHeld, Gate: s.gate.onSubmit, Log: g.log,
+		Hostname: c.Hostname, MaxSize: int64(c.Receive.MaxSize), Watch: watch(c), Alert: s.alertHeld, Gate: s.gate.onSubmit, Log: g.log, Unsubscribe: unsubscribeLink(c, s.identity.Secret(unsubscribePurpose)),
 	})
 	g.doors = slices.Concat(g.mailDoors(), g.readingDoors(), g.webDoors())
 	return nil
+}
+
+// unsubscribeLink makes the links of bulk mail; nil where nobody could follow them.
+func unsubscribeLink(c *config.Config, secret []byte) func(stream string, to mail.Address) string {
+	if len(c.Listen.HTTPS) == 0 {
+		return nil
+	}
+	return func(stream string, to mail.Address) string {
+		return "https://" + webName(c).String() + web.UnsubscribePath + suppression.Link(secret, stream, to)
+	}
 }
 
 // watch is when a sender is held, with the limits of the configuration.

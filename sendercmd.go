@@ -116,6 +116,7 @@ type tokenAddCommand struct {
 	adminFlags
 	senderFlags
 	Owner string `help:"The account that gets its failures." placeholder:"ADDRESS"`
+	Bulk  bool   `help:"It writes to many, one message each: with a link to unsubscribe, and never to who used it."`
 }
 
 // Examples end the help text.
@@ -129,7 +130,7 @@ func (c *tokenAddCommand) Run(ctx context.Context, io streams, common commonFlag
 		return usage(errors.New("a token needs an owner and what it may write as"), "name them with --owner and --from")
 	}
 	secret, err := ask(ctx, c.adminFlags, common, web.TokenAdd, web.Token{
-		Name: c.Name, Owner: c.Owner, From: c.From, LocalOnly: c.LocalOnly, RecipientsPerHour: c.PerHour, RecipientsPerDay: c.PerDay,
+		Name: c.Name, Bulk: c.Bulk, Owner: c.Owner, From: c.From, LocalOnly: c.LocalOnly, RecipientsPerHour: c.PerHour, RecipientsPerDay: c.PerDay,
 	})
 	if err != nil {
 		return err
@@ -150,11 +151,19 @@ func (c *tokenListCommand) Run(ctx context.Context, io streams, common commonFla
 	}
 	return listing[web.Token]{
 		none:  "there is no token",
-		heads: []show.Column{{Title: "token", Keep: true}, {Title: "owner"}, {Title: "writes as"}, {Title: "to"}},
+		heads: []show.Column{{Title: "token", Keep: true}, {Title: "owner"}, {Title: "writes as"}, {Title: "mail"}, {Title: "to"}},
 		rows: row(func(t web.Token) []string {
-			return []string{t.Name, t.Owner, strings.Join(t.From, ", "), reach(t.LocalOnly)}
+			return []string{t.Name, t.Owner, strings.Join(t.From, ", "), kindOf(t), reach(t.LocalOnly)}
 		}),
 	}.print(io, c.JSON, all)
+}
+
+// kindOf is what a token sends.
+func kindOf(t web.Token) string {
+	if t.Bulk {
+		return "bulk"
+	}
+	return "single"
 }
 
 func reach(localOnly bool) string {

@@ -32,6 +32,7 @@ type Principal struct {
 	Senders   []Sender
 	Limits    Limits
 	LocalOnly bool // may write to our own domains only
+	Bulk      bool // its mail is a stream that one can leave, named as the principal
 	Held      bool // what it sends waits for an administrator
 }
 

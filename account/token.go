@@ -16,6 +16,7 @@ type TokenInfo struct {
 	Senders   []Sender
 	Limits    Limits
 	LocalOnly bool
+	Bulk      bool // its mail goes to many: each message has a link to leave the stream
 	Created   time.Time
 }
 
@@ -33,9 +34,9 @@ func (d *Directory) AddToken(ctx context.Context, t TokenInfo) (secret string, e
 		if _, err := addressOf(tx, t.Owner); err != nil {
 			return err
 		}
-		n, err := tx.Exec(`INSERT INTO account_token (name, hash, owner, senders, per_hour, per_day, local_only, created)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
-			t.Name, hash[:], int64(t.Owner), joinSenders(t.Senders), t.Limits.PerHour, t.Limits.PerDay, t.LocalOnly, d.now())
+		n, err := tx.Exec(`INSERT INTO account_token (name, hash, owner, senders, per_hour, per_day, local_only, bulk, created)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+			t.Name, hash[:], int64(t.Owner), joinSenders(t.Senders), t.Limits.PerHour, t.Limits.PerDay, t.LocalOnly, t.Bulk, d.now())
 		if err == nil && n == 0 {
 			err = ErrExists
 		}
@@ -62,11 +63,11 @@ func (d *Directory) remove(ctx context.Context, what, query, name string) error 
 	})
 }
 
-const selectTokens = `SELECT name, owner, senders, per_hour, per_day, local_only, created FROM account_token `
+const selectTokens = `SELECT name, owner, senders, per_hour, per_day, local_only, bulk, created FROM account_token `
 
 func scanToken(scan func(...any) error) (t TokenInfo, err error) {
 	var senders string
-	if err = scan(&t.Name, (*int64)(&t.Owner), &senders, &t.Limits.PerHour, &t.Limits.PerDay, &t.LocalOnly, &t.Created); err != nil {
+	if err = scan(&t.Name, (*int64)(&t.Owner), &senders, &t.Limits.PerHour, &t.Limits.PerDay, &t.LocalOnly, &t.Bulk, &t.Created); err != nil {
 		return t, err
 	}
 	t.Senders, err = splitSenders(senders)
@@ -106,7 +107,7 @@ func (d *Directory) Token(ctx context.Context, secret string) (p Principal, err 
 		if err != nil {
 			return noRow(err, ErrCredentials)
 		}
-		p = Principal{Kind: APIToken, Name: "token:" + t.Name, Owner: t.Owner, Senders: t.Senders, Limits: t.Limits, LocalOnly: t.LocalOnly}
+		p = Principal{Kind: APIToken, Name: "token:" + t.Name, Owner: t.Owner, Senders: t.Senders, Limits: t.Limits, LocalOnly: t.LocalOnly, Bulk: t.Bulk}
 		p.Held, err = isHeld(tx, p.Name)
 		return err
 	})

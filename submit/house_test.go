@@ -23,10 +23,11 @@ import (
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/store/storetest"
 	"github.com/allgreen-mail/allgreen/submit"
+	"github.com/allgreen-mail/allgreen/suppression"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
-var schemas = []store.Schema{journal.Schema, account.Schema, mailbox.Schema, queue.Schema, submit.Schema}
+var schemas = []store.Schema{journal.Schema, account.Schema, mailbox.Schema, queue.Schema, submit.Schema, suppression.Schema}
 
 var example = mail.MustParseDomain("example.com")
 

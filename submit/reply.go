@@ -23,6 +23,9 @@ var (
 	needsUTF8   = answer{553, mail.EnhancedCode{Class: 5, Subject: 6, Detail: 7}}
 	needsTLS    = answer{550, mail.EnhancedCode{Class: 5, Subject: 7, Detail: 30}}
 	nobody      = answer{554, mail.EnhancedCode{Class: 5, Subject: 5, Detail: 1}}
+	noLink      = answer{550, mail.EnhancedCode{Class: 5, Subject: 7, Detail: 1}}
+	suppressed  = answer{550, mail.EnhancedCode{Class: 5, Subject: 7, Detail: 1}}
+	several     = answer{550, mail.EnhancedCode{Class: 5, Subject: 5, Detail: 3}}
 	tooLarge    = answer{552, mail.EnhancedCode{Class: 5, Subject: 3, Detail: 4}}
 	loginFirst  = answer{530, mail.EnhancedCode{Class: 5, Subject: 7, Detail: 0}}
 	credentials = answer{535, mail.EnhancedCode{Class: 5, Subject: 7, Detail: 8}}

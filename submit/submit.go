@@ -47,6 +47,9 @@ type Options struct {
 	// Gate may hold the part of a message that is for elsewhere, for what is known of our
 	// own domains: it gives the reason, "" to let it go. Nil: none does.
 	Gate func(ctx context.Context, m *Submission, trace mail.TraceID) string
+	// Unsubscribe is the https link by which a recipient leaves the stream of a bulk token.
+	// Nil: mail of such tokens is refused.
+	Unsubscribe func(stream string, to mail.Address) string
 	// Alert tells a person that a sender's mail was held. Nil: log and journal only.
 	Alert func(ctx context.Context, a Alert)
 	Log   *slog.Logger // nil: nowhere
@@ -216,9 +219,13 @@ func (s *Submitter) read(ctx context.Context, l *letter, spool **store.Spool) er
 			return err
 		}
 	}
+	if err := s.checkBulk(ctx, l); err != nil {
+		return err
+	}
 	if l.header, err = s.completion(l).complete(raw); err != nil {
 		return err
 	}
+	s.offerUnsubscribe(l)
 	if isPinned(&l.Principal) {
 		if boxes, err := raw.From(); err == nil && len(boxes) > 0 {
 			l.notePinned("header-from", boxes[0].Address.String(), l.Principal.Senders[0].Address)

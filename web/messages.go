@@ -267,6 +267,12 @@ func refusalOf(err error) *Refusal {
 	case !errors.As(err, &reply):
 		return &Refusal{http.StatusServiceUnavailable, "temporary", "the message was not taken", "try again later"}
 	}
+	switch {
+	case errors.Is(err, submit.ErrSuppressed):
+		return &Refusal{http.StatusUnprocessableEntity, "suppressed", reply.Text(), "take the address off your list"}
+	case errors.Is(err, submit.ErrSeveral):
+		return &Refusal{http.StatusUnprocessableEntity, "several-recipients", reply.Text(), "hand in one message for each recipient"}
+	}
 	status, code := http.StatusServiceUnavailable, "temporary"
 	for _, row := range codes {
 		if row.enhanced == reply.Enhanced {

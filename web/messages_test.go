@@ -26,6 +26,7 @@ import (
 	"github.com/allgreen-mail/allgreen/store"
 	"github.com/allgreen-mail/allgreen/store/storetest"
 	"github.com/allgreen-mail/allgreen/submit"
+	"github.com/allgreen-mail/allgreen/suppression"
 	"github.com/allgreen-mail/allgreen/web"
 	"github.com/allgreen-mail/allgreen/world"
 )
@@ -49,7 +50,7 @@ func (k oneKey) Signers(mail.Domain) ([]*dkim.Signer, error) { return []*dkim.Si
 
 func openOffice(t *testing.T, limits account.Limits) *office {
 	t.Helper()
-	o := &office{t: t, store: storetest.Open(t, journal.Schema, account.Schema, mailbox.Schema, queue.Schema, submit.Schema)}
+	o := &office{t: t, store: storetest.Open(t, journal.Schema, account.Schema, mailbox.Schema, queue.Schema, submit.Schema, suppression.Schema)}
 	w := &world.World{Network: world.Machine()}
 	o.accounts = account.Open(o.store, account.Options{Domains: []mail.Domain{example}, Admin: mail.MustParseAddress("anna@example.com"), World: w,
 		Created: func(tx *store.Tx, id account.ID) error { return mailbox.Create(tx, int64(id)) }})
@@ -62,7 +63,8 @@ func openOffice(t *testing.T, limits account.Limits) *office {
 	o.ok(err)
 	o.queue = queue.New(o.store, queue.Options{Clock: time.Now})
 	o.submitter = submit.New(submit.Options{Store: o.store, Accounts: o.accounts, Keys: oneKey{&dkim.Signer{Domain: example, Selector: "s", Key: key}},
-		Accept: accept.New(accept.Options{Store: o.store, World: w}), Queue: o.queue, World: w, Hostname: mail.MustParseDomain("mx.example.com")})
+		Accept: accept.New(accept.Options{Store: o.store, World: w}), Queue: o.queue, World: w, Hostname: mail.MustParseDomain("mx.example.com"),
+		Unsubscribe: func(string, mail.Address) string { return "https://mx.example.com/unsubscribe/x" }})
 	o.handler = web.NewMessages(o.submitter, o.accounts)
 	return o
 }
@@ -224,4 +226,30 @@ func FuzzLetter(f *testing.F) {
 	f.Add(`{"from": "anna@example.com", "to": "b@example.net", "subject": "x", "headers": {"X-A": "b"}}`)
 	f.Add(`{"from": "A <a@b>, c@d", "sender": "c@d", "attachments": [{"content": "eA=="}]}`)
 	f.Fuzz(func(t *testing.T, text string) { web.TryLetter(t, []byte(text)) })
+}
+
+// TestPostBulk tells programs in their own words why bulk mail is refused.
+func TestPostBulk(t *testing.T) {
+	o := openOffice(t, account.Limits{})
+	var err error
+	o.secret, err = o.accounts.AddToken(t.Context(), account.TokenInfo{Name: "news", Owner: 1, Bulk: true, Senders: []account.Sender{{Address: mail.MustParseAddress("anna@example.com")}}})
+	o.ok(err)
+	o.ok(o.store.Write(t.Context(), func(tx *store.Tx) error {
+		_, err := suppression.Add(tx, suppression.Entry{Stream: "token:news", Address: mail.MustParseAddress("gone@example.net"), Kind: suppression.Unsubscribed})
+		return err
+	}))
+	for _, tt := range []struct {
+		to     string
+		status int
+		code   string
+	}{
+		{`["friend@example.net"]`, http.StatusAccepted, ""},
+		{`["gone@example.net"]`, http.StatusUnprocessableEntity, "suppressed"},
+		{`["friend@example.net", "gone@example.net"]`, http.StatusUnprocessableEntity, "several-recipients"},
+	} {
+		status, answer := o.post("application/json", "", `{"from": "anna@example.com", "to": `+tt.to+`, "subject": "x", "text": "x"}`)
+		if status != tt.status || answer["code"] != tt.code || tt.code != "" && answer["hint"] == "" {
+			t.Errorf("%s: %d %v", tt.to, status, answer)
+		}
+	}
 }

@@ -36,6 +36,7 @@ type Token struct {
 	RecipientsPerHour int       `json:"recipients_per_hour,omitempty"`
 	RecipientsPerDay  int       `json:"recipients_per_day,omitempty"`
 	LocalOnly         bool      `json:"local_only,omitempty"`
+	Bulk              bool      `json:"bulk,omitempty"` // to many: each message gets a link to unsubscribe
 	Created           time.Time `json:"created,omitzero"`
 }
 
@@ -126,7 +127,7 @@ func (p people) addToken(ctx context.Context, in Token) (Secret, error) {
 		return Secret{}, err
 	}
 	secret, err := p.dir.AddToken(ctx, account.TokenInfo{
-		Name: in.Name, Owner: owner.ID, Senders: senders, LocalOnly: in.LocalOnly,
+		Name: in.Name, Owner: owner.ID, Senders: senders, LocalOnly: in.LocalOnly, Bulk: in.Bulk,
 		Limits: account.Limits{PerHour: in.RecipientsPerHour, PerDay: in.RecipientsPerDay},
 	})
 	return Secret{secret}, peopleError(err)
@@ -141,7 +142,7 @@ func (p people) tokens(ctx context.Context, _ None) ([]Token, error) {
 	all := make([]Token, 0, len(found))
 	for _, t := range found {
 		all = append(all, Token{
-			Name: t.Name, Owner: names[t.Owner], From: senderNames(t.Senders), LocalOnly: t.LocalOnly,
+			Name: t.Name, Owner: names[t.Owner], From: senderNames(t.Senders), LocalOnly: t.LocalOnly, Bulk: t.Bulk,
 			RecipientsPerHour: t.Limits.PerHour, RecipientsPerDay: t.Limits.PerDay, Created: inUTC(t.Created),
 		})
 	}
