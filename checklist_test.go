@@ -44,6 +44,11 @@ func TestChecklist(t *testing.T) {
 	if out := run(0, "undone", "microsoft-snds", "--for", "127.11.0.10"); !strings.HasPrefix(out, "[open]") {
 		t.Error(out)
 	}
+	for line := range strings.Lines(run(0, "--all")) {
+		if len(line) > 81 && !strings.Contains(line, "https://") {
+			t.Errorf("wider than a terminal: %q", line)
+		}
+	}
 	run(exitUsage, "done", "microsoft-snds", "--for", "127.11.0.99")
 	run(exitUsage, "done", "nothing")
 }

@@ -73,26 +73,32 @@ func isDone(i setup.Item) bool { return i.State == setup.Ticked || i.State == se
 
 // printItem is what to do for those that are open, and one line for the others.
 func printItem(w io.Writer, i setup.Item) {
-	fmt.Fprintf(w, "[%s] %s: %s\n", i.State, i.ID, i.Title)
+	hang(w, "", 4, fmt.Sprintf("[%s] %s: %s", i.State, i.ID, i.Title))
 	if !i.Until.IsZero() {
 		fmt.Fprintf(w, "    counts until %s\n", i.Until.Format("2006-01-02"))
 	}
 	for _, note := range []string{i.Note, i.Unseen} {
 		if note != "" {
-			fmt.Fprintf(w, "    (%s)\n", show.Clean(note))
+			hang(w, "    ", 4, "("+note+")")
 		}
 	}
 	if isDone(i) {
 		return
 	}
-	fmt.Fprintf(w, "    %s\n", i.Why)
+	hang(w, "    ", 4, i.Why)
 	for _, step := range i.Do {
-		fmt.Fprintf(w, "    - %s\n", step)
+		hang(w, "    - ", 6, step)
 	}
 	if i.Link != "" {
 		fmt.Fprintf(w, "    %s\n", i.Link)
 	}
 	fmt.Fprintln(w)
+}
+
+// hang writes a text as wide as w, with head before its first line and so many spaces
+// before the others.
+func hang(w io.Writer, head string, indent int, text string) {
+	fmt.Fprintf(w, "%s%s\n", head, show.Paragraph(text, indent, width(w))[indent:])
 }
 
 // tickFlags name an item.

@@ -30,7 +30,7 @@ func (c commonFlags) readConfig() (*config.Config, error) {
 	case errors.As(err, &wrong):
 		return nil, badConfig(firstOf(wrong), moreOf(wrong))
 	case errors.Is(err, fs.ErrNotExist) && c.Config == "":
-		return nil, noInput(fmt.Errorf("there is no configuration at %s", path), "write one (five lines: docs/configuration.md), or name another with --config")
+		return nil, noInput(fmt.Errorf("there is no configuration at %s", path), "allgreen setup writes one; --config names one that is elsewhere")
 	case err != nil:
 		return nil, noInput(err, "--config names the configuration file")
 	}

@@ -212,6 +212,10 @@ func (c *queueWhyCommand) Run(ctx context.Context, io streams, common commonFlag
 	if c.JSON {
 		return printJSON(io.out, reasons)
 	}
+	if len(reasons) == 0 {
+		_, err := fmt.Fprintln(io.out, c.nothingWaits())
+		return err
+	}
 	for i, r := range reasons {
 		if i > 0 {
 			fmt.Fprintln(io.out)
@@ -221,6 +225,15 @@ func (c *queueWhyCommand) Run(ctx context.Context, io streams, common commonFlag
 		}
 	}
 	return nil
+}
+
+// nothingWaits says it, so that silence is not taken for a failure.
+func (c *queueWhyCommand) nothingWaits() string {
+	nothing := "nothing waits"
+	if c.To != "" || c.Origin != "" || len(c.State) > 0 {
+		nothing = "nothing waits that fits"
+	}
+	return nothing + "; what became of a message: " + calledAs() + " log search"
 }
 
 // tellWhy writes the sentence, the last reply, and the whole last attempt.

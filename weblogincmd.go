@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/allgreen-mail/allgreen/show"
 	"github.com/allgreen-mail/allgreen/web"
 )
 
@@ -23,6 +24,7 @@ func (c *webLoginCommand) Run(ctx context.Context, io streams, common commonFlag
 	if c.JSON {
 		return printJSON(io.out, link)
 	}
-	_, err = fmt.Fprintf(io.out, "%s\nIt lets one browser in, once, until %s, to add a passkey or an app for codes as %s.\n", link.URL, clock(link.Expires), link.Who)
+	use := fmt.Sprintf("It lets one browser in, once, until %s UTC, to add a passkey or an app for codes as %s.", clock(link.Expires), link.Who)
+	_, err = fmt.Fprintf(io.out, "%s\n%s\n", link.URL, show.Paragraph(use, 0, width(io.out)))
 	return err
 }

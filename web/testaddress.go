@@ -67,7 +67,7 @@ func (t tests) look(ctx context.Context, in TestQuery) (a testaddress.Address, e
 		a, err = t.book.Look(ctx, in.ID)
 	}
 	if errors.Is(err, testaddress.ErrNone) {
-		return a, &Error{Kind: NotFound, Text: err.Error(), Hint: "verdicts are kept for thirty days"}
+		return a, &Error{Kind: NotFound, Text: err.Error(), Hint: "it is named by the id that was shown with it, not by the address; verdicts are kept for thirty days"}
 	}
 	return a, err
 }
