@@ -60,6 +60,8 @@ type commandLine struct {
 
 	TestAddress testAddressCommand `cmd:"" name:"test-address" help:"Make an address; send a message to it from any system, and see the verdict on it."`
 
+	Suppression suppressionCommand `cmd:"" help:"Show and change who wants no more of which bulk stream."`
+
 	Web webCommand `cmd:"" help:"Let programs use the API of the running server."`
 }
 

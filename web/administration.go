@@ -103,6 +103,7 @@ func (a Administration) Handler() http.Handler {
 		tests{a.Tests}.add(mux)
 	}
 	stands{a.Store, a.Watch, a.Jobs}.add(mux)
+	suppressions{a.Store, a.Now}.add(mux)
 	addLogin(mux, a.Login)
 	mux.Handle("/", Monitoring(a.Questions, a.Metrics))
 	return mux

@@ -13,6 +13,7 @@ import (
 	"github.com/allgreen-mail/allgreen/mailbox"
 	"github.com/allgreen-mail/allgreen/queue"
 	"github.com/allgreen-mail/allgreen/store"
+	"github.com/allgreen-mail/allgreen/suppression"
 	"github.com/allgreen-mail/allgreen/world"
 )
 
@@ -28,7 +29,7 @@ func newOffice(t *testing.T) office {
 	w := world.None()
 	st, err := store.Open(t.Context(), store.Options{
 		Dir: t.TempDir(), Clock: w.Now,
-		Schemas: []store.Schema{account.Schema, mailbox.Schema, journal.Schema, queue.Schema, Schema},
+		Schemas: []store.Schema{account.Schema, mailbox.Schema, journal.Schema, queue.Schema, suppression.Schema, Schema},
 	})
 	if err != nil {
 		t.Fatal(err)
