@@ -29,6 +29,15 @@ func (s *session) destination(ctx context.Context, name string) (to mailbox.Fold
 	return to, err
 }
 
+// route is which messages a COPY or MOVE is about, and where they go.
+func (s *session) route(ctx context.Context, args *syntax.Copy, byUID bool) (which []mailbox.UIDRange, to mailbox.FolderID, err error) {
+	if which, err = s.view.pick(args.Set, byUID); err != nil {
+		return nil, to, err
+	}
+	to, err = s.destination(ctx, args.To)
+	return which, to, err
+}
+
 // copyUID is the response code that tells the new UIDs (RFC 4315 section 3). Nothing
 // copied has none.
 func copyUID(c mailbox.Copied) string {
@@ -42,11 +51,7 @@ func copyUID(c mailbox.Copied) string {
 // copy is COPY (RFC 9051 section 6.4.7), all or nothing.
 func (s *session) copy(ctx context.Context, cmd *syntax.Command) (answer, error) {
 	args := cmd.Args.(*syntax.Copy)
-	uids, err := s.view.pick(args.Set, cmd.UID)
-	if err != nil {
-		return answer{}, err
-	}
-	to, err := s.destination(ctx, args.To)
+	uids, to, err := s.route(ctx, args, cmd.UID)
 	if err != nil {
 		return answer{}, err
 	}
@@ -70,11 +75,7 @@ func (s *session) move(ctx context.Context, cmd *syntax.Command) (answer, error)
 	if err := s.view.changes(); err != nil {
 		return answer{}, err
 	}
-	uids, err := s.view.pick(args.Set, cmd.UID)
-	if err != nil {
-		return answer{}, err
-	}
-	to, err := s.destination(ctx, args.To)
+	uids, to, err := s.route(ctx, args, cmd.UID)
 	if err != nil {
 		return answer{}, err
 	}
