@@ -62,7 +62,7 @@ type commandLine struct {
 
 	Suppression suppressionCommand `cmd:"" help:"Show and change who wants no more of which bulk stream."`
 
-	Web webCommand `cmd:"" help:"Let programs use the API of the running server."`
+	Web webCommand `cmd:"" help:"Log in to the pages of the running server, and let programs use its API."`
 }
 
 // commonFlags are what every command takes.
